@@ -1,0 +1,36 @@
+# Everything a person or a build machine does here. Needs Python 3.11, git and make.
+BIN := .venv/bin
+NODES ?= 5
+.PHONY: run test check format browser bench lock
+
+run: ## start the demo city; Ctrl-C stops it, its data stays
+	@tools/setup base
+	@exec $(BIN)/zhengtong demo --nodes $(NODES)
+
+test: ## every test on SQLite, then those of the database on PostgreSQL; ARGS go to pytest
+	@tools/setup test
+	@$(BIN)/python tools/test $(ARGS)
+
+check: ## style, types and the direction of imports
+	@tools/setup test
+	@$(BIN)/python tools/check $(ARGS)
+
+format: ## put the code in the house's form
+	@tools/setup test
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+browser: ## the story in a real browser (tools/debian installs it)
+	@tools/setup test
+	@tools/debian --check
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+bench: ## measure; prints a table and writes bench/latest.json
+	@tools/setup test
+	@tools/debian --check
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: ## renew requirements/*.txt; UPGRADE=--upgrade takes newer versions
+	@tools/setup test
+	cd requirements && for set in base test uv; do ../$(BIN)/uv pip compile --quiet $(UPGRADE) \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  $$set.in -o $$set.txt || exit 1; done

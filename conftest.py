@@ -1,0 +1,53 @@
+"""Set up for every test, in `tests/` and beside the code in `src/` alike.
+
+It stands in the root because pytest reads only the conftest files above the tests it was given.
+Django's settings are named here and not in `pyproject.toml`: pytest-django would load them before
+this file has written the node they describe.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import django
+import hypothesis
+import pytest
+
+from tests import engines
+
+ENGINE = engines.choose()
+django.setup()
+
+# A busy machine must not fail a property; what fails is printed so that it can be repeated.
+hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("house")
+
+USES_DATABASE = {"db", "transactional_db", "live_server", "engine", "database_url"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m db` selects by the mark
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what touches the database, so that it runs on both engines and the rest only once."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("django_db") or fixtures & USES_DATABASE:
+            item.add_marker("db")
+
+
+def pytest_report_header() -> str:
+    return f"engine: {ENGINE.name}"
+
+
+@pytest.fixture(scope="session")
+def engine() -> engines.Engine:
+    """The engine under test, for tests that start programs with databases of their own."""
+    return ENGINE
+
+
+@pytest.fixture
+def database_url(engine: engines.Engine) -> Iterator[str]:
+    """The address of an empty database that lives as long as one test."""
+    name = f"t{uuid.uuid4().hex}"
+    yield engine.create(name)
+    engine.drop(name)

@@ -1,0 +1,1 @@
+"""政通: a digital-government platform for a prefecture-level city, one program per node."""

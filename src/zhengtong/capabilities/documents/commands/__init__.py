@@ -1,0 +1,1 @@
+"""What can be done with documents: `outgoing` for those we issue, `incoming` for those we get."""

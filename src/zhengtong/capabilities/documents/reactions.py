@@ -1,0 +1,68 @@
+"""What a node does when it learns something about a document."""
+
+from __future__ import annotations
+
+from zhengtong.capabilities.documents import messages
+from zhengtong.capabilities.documents.commands import incoming, outgoing
+from zhengtong.capabilities.documents.models import Document
+from zhengtong.kernel.directory.models import Organisation
+from zhengtong.kernel.errors import NotFound
+from zhengtong.kernel.messages.reactions import Reacting, on
+
+
+@on(messages.Issued)
+def lay_out(act: Reacting, fact: messages.Issued) -> None:
+    document = (
+        Document.objects.visible_to(act.as_node()).filter(pk=fact.document).first()
+    )
+    if document is None:
+        raise NotFound("没有找到要排版的公文。")
+    outgoing.lay_out(act.as_node(), document)
+
+
+@on(messages.Dispatched)
+def receive(act: Reacting, fact: messages.Dispatched) -> None:
+    if act.addressees:
+        incoming.receive(act.as_node(), fact, act.addressees)
+
+
+@on(messages.Reminded)
+def accept_reminder(act: Reacting, fact: messages.Reminded) -> None:
+    if act.addressees:
+        incoming.accept_reminder(act.as_node(), fact, act.addressees)
+
+
+@on(messages.FellDue)
+def mark_overdue(act: Reacting, fact: messages.FellDue) -> None:
+    incoming.mark_overdue(act.as_node(), fact.document, act.at)
+
+
+@on(messages.SignedFor)
+def note_signed_for(act: Reacting, fact: messages.SignedFor) -> None:
+    _note(act, fact, {"signed_for_at": fact.at, "signed_for_by": fact.by}, "已签收。")
+
+
+@on(messages.Read)
+def note_read(act: Reacting, fact: messages.Read) -> None:
+    _note(act, fact, {"read_at": fact.at}, "已批阅。")
+
+
+@on(messages.Returned)
+def note_returned(act: Reacting, fact: messages.Returned) -> None:
+    changes = {"returned_at": fact.at, "return_reason": fact.reason}
+    _note(act, fact, changes, "退回了公文，请查看理由。")
+
+
+def _note(
+    act: Reacting,
+    fact: messages.SignedFor | messages.Read | messages.Returned,
+    changes: dict[str, object],
+    words: str,
+) -> None:
+    """Record progress told by the addressee itself: its node must be the letter's origin."""
+    who = Organisation.objects.filter(pk=fact.organisation, node=act.origin).first()
+    if who is None:
+        raise NotFound("回执的单位不在来信节点上，未予采信。")
+    incoming.note_progress(
+        act.as_node(), fact.document, fact.organisation, changes, f"{who.short_name}{words}"
+    )

@@ -1,0 +1,1 @@
+"""Shells that mount what capabilities register: office, public site, API, command line."""

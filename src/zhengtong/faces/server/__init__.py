@@ -1,0 +1,13 @@
+"""How one node listens.
+
+baked.py       the folder of finished pages and how a URL maps to a file in it
+pages.py       the same pages answered from memory; negotiation.py reads the request's wishes
+rsgi.py        the application: baked page, live stream, or Django, in that order
+streams.py     server-sent events and long polling
+wsgi.py        the bridge to a WSGI application on a fixed pool of threads
+uploads.py     request bodies, spooled and limited
+refusals.py    the few pages the server itself shows
+engine.py      the only file that knows the inside of granian
+web.py         one web process; the children that make up a node's web part
+supervisor.py  keeps a node's processes alive; child.py is one of them, restarts.py says when
+"""

@@ -1,0 +1,87 @@
+"""Request bodies: spooled, so that an upload costs disk and not memory, and limited."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+if TYPE_CHECKING:
+    from granian._granian import RSGIHTTPProtocol as HTTPProtocol
+    from granian.rsgi import Scope
+
+_IN_MEMORY = 256 * 1024
+_SILENCE = 30.0
+# After a refusal we still swallow this much: a browser that is cut off while it is sending shows
+# a network error instead of our explanation.
+_DRAIN_BYTES = 64 * 1024 * 1024
+_DRAIN_SECONDS = 10.0
+
+
+class UploadTooLarge(Exception):
+    """The body exceeds the limit; what the client was still sending has been drained."""
+
+
+class UploadBroken(Exception):
+    """The client left before all of the body had arrived."""
+
+
+class UploadTooSlow(Exception):
+    """The client sent nothing for 30 seconds."""
+
+
+async def receive(scope: Scope, proto: HTTPProtocol, limit: int) -> tuple[BinaryIO, int]:
+    """The request body as a file at position 0, and its length in bytes.
+
+    Raises UploadTooLarge (announced or found while reading), UploadTooSlow and UploadBroken.
+    """
+    headers = scope.headers
+    announced = headers.get("content-length")
+    if announced is None and "transfer-encoding" not in headers:
+        return io.BytesIO(), 0
+    chunks: AsyncIterator[bytes] = proto.__aiter__()
+    expected = None if announced is None else int(announced)
+    if expected is not None and expected > limit:
+        if "expect" not in headers:
+            await _drain(chunks)
+        raise UploadTooLarge
+    body = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
+    try:
+        received = await _spool(chunks, body, limit)
+        if expected is not None and received != expected:
+            raise UploadBroken
+    except BaseException:
+        body.close()
+        raise
+    body.seek(0)
+    return body, received
+
+
+async def _spool(chunks: AsyncIterator[bytes], body: BinaryIO, limit: int) -> int:
+    received = 0
+    while True:
+        try:
+            async with asyncio.timeout(_SILENCE):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return received
+        except TimeoutError as error:
+            raise UploadTooSlow from error
+        except RuntimeError as error:  # the engine's word for a closed or malformed request
+            raise UploadBroken from error
+        received += len(chunk)
+        if received > limit:
+            await _drain(chunks)
+            raise UploadTooLarge
+        body.write(chunk)
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    swallowed = 0
+    with suppress(StopAsyncIteration, TimeoutError, RuntimeError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while swallowed < _DRAIN_BYTES:
+                swallowed += len(await anext(chunks))

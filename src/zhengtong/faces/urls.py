@@ -1,0 +1,25 @@
+"""What this node answers to: the exchange always, then the face of its zone."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path
+
+from zhengtong.faces import exchange
+from zhengtong.kernel.capability import capabilities
+
+face = "public" if settings.PUBLIC_FACE else "office"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("exchange", exchange.dial),
+    *(
+        path(prefix, include(urlconf))
+        for capability in capabilities()
+        for name, prefix, urlconf in capability.urls
+        if name == face
+    ),
+    path("", include(f"zhengtong.faces.{face}.urls")),
+]
+
+handler404 = "zhengtong.faces.errors.not_found"
+handler500 = "zhengtong.faces.errors.server_error"

@@ -1,0 +1,156 @@
+"""Files by content: stored once under their SHA-256, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, BinaryIO, Protocol
+
+from django.conf import settings
+from django.db import models
+
+from zhengtong.kernel import moment
+from zhengtong.kernel.engine import plain_errors
+from zhengtong.kernel.errors import Invalid
+from zhengtong.kernel.file_types import FileRefused, inspect
+
+BLOCK = 1 << 18
+
+
+class StoredFile(models.Model):
+    """A file in the store. `text` is extracted later by the worker; `problem` says why not."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    size = models.BigIntegerField()
+    media_type = models.CharField(max_length=100)
+    stored_at = models.DateTimeField(default=moment.now)
+    text = models.TextField(default="")
+    extracted = models.BooleanField(default=False, db_index=True)
+    problem = models.CharField(max_length=200, default="")
+
+
+class Chunks(Protocol):
+    """What an upload gives: its bytes, a block at a time."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+def path_of(sha256: str) -> Path:
+    return settings.NODE.files / sha256[:2] / sha256[2:4] / sha256
+
+
+def exists(sha256: str) -> bool:
+    return path_of(sha256).exists() and StoredFile.objects.filter(pk=sha256).exists()
+
+
+def open_file(sha256: str) -> IO[bytes]:
+    """Open a stored file for reading. Raises FileNotFoundError."""
+    return path_of(sha256).open("rb")
+
+
+def store(stream: Chunks | BinaryIO, name: str) -> StoredFile:
+    """Take in an upload: streamed, its size limited, its type checked by content and name.
+
+    Raises Invalid(file=…) naming the limit or the allowed types, Unavailable when the disk is full.
+    """
+    limit = settings.NODE.max_upload_mb << 20
+    digest, size = hashlib.sha256(), 0
+    with plain_errors(), _temporary() as (target, path):
+        while block := stream.read(BLOCK):
+            size += len(block)
+            if size > limit:
+                raise Invalid({"file": f"“{name}”超过 {settings.NODE.max_upload_mb} MB 上限。"})
+            digest.update(block)
+            target.write(block)
+        if size == 0:
+            raise Invalid({"file": f"“{name}”是空文件，请重新选择。"})
+        target.flush()
+        try:
+            with path.open("rb") as written:
+                media_type = inspect(written, name).media_type
+        except FileRefused as error:
+            raise Invalid({"file": str(error)}) from error
+        _keep(target, path, digest.hexdigest())
+    found, _ = StoredFile.objects.get_or_create(
+        sha256=digest.hexdigest(), defaults={"size": size, "media_type": media_type}
+    )
+    return found
+
+
+class _temporary:
+    """A temporary file in the store's own file system, removed unless it was renamed."""
+
+    def __enter__(self) -> tuple[IO[bytes], Path]:
+        folder = settings.NODE.files / "incoming"
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder)
+        self.file, self.path = os.fdopen(handle, "wb"), Path(name)
+        return self.file, self.path
+
+    def __exit__(self, *exc: object) -> None:
+        self.file.close()
+        with suppress(FileNotFoundError):
+            self.path.unlink()
+
+
+def _keep(target: IO[bytes], path: Path, sha256: str) -> None:
+    target.flush()
+    os.fsync(target.fileno())
+    final = path_of(sha256)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(final)
+    _sync_folder(final.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _arriving(sha256: str) -> Path:
+    return settings.NODE.files / "incoming" / f"{sha256}.part"
+
+
+def write_piece(sha256: str, offset: int, data: bytes) -> None:
+    """Write one received piece at its place, durably."""
+    path = _arriving(sha256)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(handle, data, offset)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def complete(sha256: str, name: str, media_type: str) -> None:
+    """All pieces are here: check the hash and move the file to its place.
+
+    Raises ValueError when the content is not what its name promises; the parts are dropped.
+    """
+    path = _arriving(sha256)
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        path.unlink()
+        raise ValueError(f"file {name}: content hash {found} is not {sha256}")
+    size = path.stat().st_size
+    final = path_of(sha256)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(final)
+    _sync_folder(final.parent)
+    StoredFile.objects.get_or_create(
+        sha256=sha256, defaults={"size": size, "media_type": media_type}
+    )
+
+
+def store_bytes(data: bytes, name: str) -> StoredFile:
+    """Keep something the platform itself has made, through the same door as uploads."""
+    return store(io.BytesIO(data), name)

@@ -1,0 +1,208 @@
+"""The engine's shell: load a case, apply one action, store the state and carry out the effects.
+
+Call these inside a command. Case, log and tasks share its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from zhengtong.kernel import notices
+from zhengtong.kernel.commands import Act
+from zhengtong.kernel.directory.models import Organisation
+from zhengtong.kernel.engine import locked_for_update
+from zhengtong.kernel.errors import Invalid, Refused
+from zhengtong.kernel.flow import codec, definition, engine
+from zhengtong.kernel.flow.errors import FlowError
+from zhengtong.kernel.flow.models import Case, Step
+from zhengtong.kernel.flow.procedure import ActionKind, Assignee, AssigneeKind, Procedure
+from zhengtong.kernel.flow.state import (
+    Action,
+    Actor,
+    CloseTask,
+    Closing,
+    Effect,
+    Finished,
+    OpenTask,
+    State,
+)
+from zhengtong.kernel.records import Record
+from zhengtong.kernel.tasks import Task, open_task
+
+_procedures: dict[tuple[str, int], Procedure] = {}
+
+
+def publish(path: Path) -> Procedure:
+    """Register a version of a procedure from its JSON file."""
+    procedure = definition.load(path)
+    _procedures[procedure.key, procedure.version] = procedure
+    return procedure
+
+
+def procedure_of(case: Case) -> Procedure:
+    return _procedures[case.procedure, case.version]
+
+
+def newest(key: str) -> Procedure:
+    return _procedures[key, max(version for name, version in _procedures if name == key)]
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How the tasks of a case look in the to-do list."""
+
+    title: str
+    page: str
+    urgency: int = 0
+    reading: frozenset[str] = frozenset()  # steps whose tasks are 待阅
+    started_by: UUID | None = None
+
+
+def start(act: Act, record: Record, key: str, data: Mapping[str, Any], looks: Looks) -> Case:
+    """Open the newest version of a procedure for a record."""
+    procedure = newest(key)
+    with _plainly():
+        outcome = engine.start(procedure, owner=str(record.owner_id), data=data, at=act.now)
+    case = Case(
+        owner_id=record.owner_id,
+        level=record.level,
+        share=record.share,
+        subject=record.urn,
+        procedure=procedure.key,
+        version=procedure.version,
+    )
+    _store(case, outcome.state, fresh=True)
+    _carry_out(act, case, record, outcome.effects, looks)
+    return case
+
+
+def case_of(record: Record) -> Case:
+    """The case of a record that the caller is already authorised for, locked."""
+    cases = Case.objects.unlabelled("a case is reached through its record").filter(
+        subject=record.urn
+    )
+    return locked_for_update(cases).get()
+
+
+def take(
+    act: Act,
+    record: Record,
+    kind: ActionKind,
+    step: str,
+    looks: Looks,
+    *,
+    opinion: str = "",
+    to_step: str | None = None,
+    target: Assignee | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> State:
+    """Apply the actor's action at the step their page showed. Raises Refused in plain words."""
+    case = case_of(record)
+    procedure = procedure_of(case)
+    action = Action(
+        kind=kind,
+        step=step,
+        actor=flow_actor(act),
+        at=act.now,
+        opinion=opinion,
+        to_step=to_step,
+        target=target,
+        changes=changes or {},
+    )
+    with _plainly():
+        outcome = engine.advance(procedure, codec.read_state(case.state, procedure), action)
+    Step.objects.create(
+        case=case,
+        number=Step.objects.filter(case=case).count() + 1,
+        at=act.now,
+        step=step,
+        person_name=act.actor.name,
+        organisation_name=Organisation.objects.get(pk=act.actor.organisation).short_name,
+        action=codec.write_action(action),
+    )
+    _store(case, outcome.state)
+    _carry_out(act, case, record, outcome.effects, looks)
+    act.note(step=step, action=kind.value)
+    return outcome.state
+
+
+def state_of(case: Case) -> State:
+    return codec.read_state(case.state, procedure_of(case))
+
+
+def flow_actor(act: Act) -> Actor:
+    person = str(act.actor.person) if act.actor.person else act.actor.urn
+    return Actor(person=person, organisation=str(act.actor.organisation))
+
+
+def _store(case: Case, state: State, *, fresh: bool = False) -> None:
+    case.state = codec.write_state(state)
+    case.step = state.step
+    case.outcome = state.outcome or ""
+    case.save(force_insert=fresh)
+
+
+class _plainly:
+    """Turn the engine's typed errors into errors for people."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, FlowError):
+            raise Refused(str(error)) from error
+
+
+def _carry_out(
+    act: Act, case: Case, record: Record, effects: tuple[Effect, ...], looks: Looks
+) -> None:
+    for effect in effects:
+        if isinstance(effect, OpenTask):
+            _open(case, record, effect, looks)
+        elif isinstance(effect, CloseTask):
+            _close(act, case, effect)
+        elif isinstance(effect, Finished):
+            notices.notify(case.owner_id, "finished", "您发起的事项已办结。", subject=record.urn)
+
+
+def _open(case: Case, record: Record, effect: OpenTask, looks: Looks) -> None:
+    assignee = effect.assignee
+    person = UUID(assignee.id) if assignee.kind is AssigneeKind.PERSON else None
+    owner = case.owner_id if person else UUID(assignee.id)
+    task = open_task(
+        record,
+        owner=owner,
+        duty=effect.duty,
+        kind=effect.step,
+        title=looks.title,
+        page=looks.page,
+        person=person,
+        reading=effect.step in looks.reading,
+        note=effect.title,
+        urgency=looks.urgency,
+        started_by=looks.started_by,
+    )
+    task.case_id, task.number = case.pk, effect.number
+    task.save(update_fields=["case_id", "number"])
+
+
+def _close(act: Act, case: Case, effect: CloseTask) -> None:
+    done = effect.why in (Closing.DONE, Closing.RETURNED)
+    Task.objects.unlabelled("closing a task follows the case's own act").filter(
+        case_id=case.pk, number=effect.number, closed_at=None
+    ).update(closed_at=act.now, closed_by=act.actor.person if done else None)
+    notices.notify(case.owner_id, "task-closed", "待办事项有变化。", subject=case.subject)
+
+
+def require_opinion(opinion: str, field: str = "opinion") -> str:
+    """An opinion that says something, within 2,000 characters. Raises Invalid naming the field."""
+    text = opinion.strip()
+    if not text:
+        raise Invalid({field: "请写明理由或意见。"})
+    if len(text) > 2000:
+        raise Invalid({field: f"意见最多 2000 字，现在有 {len(text)} 字。"})
+    return text

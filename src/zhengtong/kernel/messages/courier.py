@@ -1,0 +1,151 @@
+"""The https road: the child dials its parent, brings what it has and takes what waits.
+
+A turn is one POST of a signed batch, answered by one. While nothing moves, the child keeps a
+doorbell stream open on which the parent says that mail has come. The road may lose, repeat or
+delay anything: the tables on both ends are the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+from contextlib import suppress
+
+import urllib3
+from django.conf import settings
+from django.db import connection
+
+from zhengtong.kernel import leases
+from zhengtong.kernel.bell import Bell, ring
+from zhengtong.kernel.messages.exchange import Owed, accept, compose, has_mail
+from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.wire.errors import WireError
+from zhengtong.wire.link import retry_after
+
+log = logging.getLogger(__name__)
+
+LEASE = 30.0
+LOOK_AGAIN = 5.0
+DOORBELL = "/exchange/doorbell"
+
+
+class Unreachable(Exception):
+    """The parent could not be reached, or refused the whole batch; the text says why."""
+
+
+class Courier(threading.Thread):
+    """Dials the parent for ever. Of several workers only the holder of the lease dials."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(name="courier", daemon=True)
+        assert settings.NODE.parent is not None
+        self.parent, self.holder = settings.NODE.parent, holder
+        self.http = urllib3.PoolManager(maxsize=2, retries=False)
+        self.bell = Bell("courier")
+        self._stopping = threading.Event()
+        self._listener: threading.Thread | None = None
+
+    def run(self) -> None:
+        failures = 0
+        owed = Owed()
+        while not self._stopping.is_set():
+            try:
+                if not leases.take("courier", self.holder, LEASE):
+                    self.bell.wait(LOOK_AGAIN)
+                    continue
+                owed, moved = self.turn(owed)
+                failures = 0
+                if not moved and not owed.numbers:
+                    self._listen()
+                    self.bell.wait(LOOK_AGAIN)
+            except Exception as error:
+                failures += 1
+                pause = retry_after(failures, random.random).total_seconds()
+                self._note(failures, error)
+                if not isinstance(error, (Unreachable, WireError)):
+                    log.exception("courier to %s", self.parent.name)
+                owed = Owed()
+                self._stopping.wait(pause)
+        with suppress(Exception):
+            leases.give_back("courier", self.holder)
+        self.bell.close()
+        connection.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        ring()
+        self.http.clear()
+        self.join(timeout=5)
+
+    def turn(self, owed: Owed) -> tuple[Owed, bool]:
+        """One dial: what we now owe, and whether anything moved. Raises Unreachable, WireError."""
+        response = self._post("/exchange", compose(self.parent.name, owed))
+        _, next_owed, batch = accept(response)
+        moved = bool(batch.letters or batch.receipts or owed.numbers)
+        if moved:
+            ring()
+        return next_owed, moved or has_mail(self.parent.name)
+
+    def _post(self, path: str, body: bytes) -> bytes:
+        try:
+            answer = self.http.request(
+                "POST",
+                self.parent.url + path,
+                body=body,
+                headers={"Content-Type": "application/cbor"},
+                timeout=urllib3.Timeout(connect=5, read=60),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(f"{type(error).__name__}: {error}") from error
+        if answer.status != 200:
+            raise Unreachable(_reason(answer.status, answer.data))
+        return answer.data
+
+    def _listen(self) -> None:
+        """Keep one doorbell stream open while the link is idle."""
+        if self._listener is None or not self._listener.is_alive():
+            self._listener = threading.Thread(
+                target=self._hear_doorbell, name="doorbell", daemon=True
+            )
+            self._listener.start()
+
+    def _hear_doorbell(self) -> None:
+        """Ring our own bell for every line the parent writes; end quietly when the stream ends."""
+        try:
+            body = compose(self.parent.name, letters=False)
+            stream = self.http.request(
+                "POST",
+                self.parent.url + DOORBELL,
+                body=body,
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=5, read=40),
+            )
+            if stream.status == 200:
+                for line in stream:
+                    if self._stopping.is_set():
+                        break
+                    if line.startswith(b"mail"):
+                        ring()
+            stream.close()
+        except (urllib3.exceptions.HTTPError, OSError, WireError):
+            self._stopping.wait(LOOK_AGAIN)
+        finally:
+            connection.close()
+
+    def _note(self, failures: int, error: Exception) -> None:
+        log.info("dial %s: %s", self.parent.name, error)
+        with suppress(Exception):
+            Neighbour.objects.filter(name=self.parent.name).update(
+                failures=failures, last_error=str(error)[:200]
+            )
+
+
+def _reason(status: int, body: bytes) -> str:
+    """The parent's typed refusal, or what came instead of one."""
+    try:
+        refusal = json.loads(body)
+        return f"{refusal['refused']}: {refusal['text']}"
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {status}"

@@ -1,0 +1,94 @@
+"""Telling: a command's facts become messages and letters inside its own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from zhengtong.kernel.directory.models import Organisation
+from zhengtong.kernel.errors import AboveCeiling, Refused
+from zhengtong.kernel.ids import new_id
+from zhengtong.kernel.labels import Level, may_enter
+from zhengtong.kernel.messages import facts, pieces
+from zhengtong.kernel.messages.models import Letter, Message, Neighbour
+
+if TYPE_CHECKING:
+    from zhengtong.kernel.commands import Act
+    from zhengtong.kernel.records import Record
+
+
+class Lane(IntEnum):
+    """Which letters go first on a link."""
+
+    EMERGENCY = 0
+    URGENT = 1
+    NORMAL = 2
+    BULK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A fact, whom it is for, the record whose label it bears, and its lane."""
+
+    fact: facts.Fact
+    to: tuple[Any, ...]
+    about: Record | None
+    lane: Lane
+
+
+def write(act: Act) -> None:
+    """Store everything the act told: one message each, one letter for every other node."""
+    for telling in act.telling:
+        _write_one(act, telling)
+
+
+def _write_one(act: Act, telling: Telling) -> None:
+    organisations = [item for item in telling.to if isinstance(item, Organisation)]
+    names = {item for item in telling.to if isinstance(item, str)}
+    names |= {item.node for item in organisations}
+    names.discard(settings.NODE.name)
+    level = telling.about.level if telling.about else Level.PUBLIC
+    neighbours = _neighbours(names, level, telling)
+    message = Message.objects.create(
+        id=new_id(),
+        kind=telling.fact.kind,
+        body=facts.encode(telling.fact),
+        level=level,
+        subject=telling.about.urn if telling.about else "",
+        origin=settings.NODE.name,
+        addressees=[str(item.pk) for item in organisations],
+        at=act.now,
+    )
+    act.note(told=[*act.detail.get("told", ()), f"{telling.fact.kind} {message.pk}"])
+    if not neighbours:
+        return
+    pieces.send_missing(telling.fact, level, neighbours, telling.lane, act.now)
+    post(message, neighbours, telling.lane)
+
+
+def post(message: Message, neighbours: Iterable[Neighbour], lane: int) -> None:
+    """Put one message on its way to each of these neighbours."""
+    Letter.objects.bulk_create(
+        [Letter(message=message, neighbour=neighbour, lane=lane) for neighbour in neighbours]
+    )
+
+
+def _neighbours(names: set[str], level: int, telling: Telling) -> list[Neighbour]:
+    """The links the letters leave by; refuses an unknown node or one whose ceiling is too low."""
+    found = list(Neighbour.objects.filter(name__in=names)) if names else []
+    missing = names - {item.name for item in found}
+    if missing:
+        raise Refused(f"尚未与节点 {'、'.join(sorted(missing))} 建立连接，无法送达。请联系管理员。")
+    for neighbour in found:
+        if not may_enter(level, neighbour.ceiling):
+            raise AboveCeiling(
+                f"“{neighbour.title}”最高只能接收“{Level(neighbour.ceiling).word}”信息，"
+                f"不能发送“{Level(level).word}”内容。"
+            )
+        if neighbour.zone == "public" and not (telling.about and telling.about.open):
+            raise AboveCeiling(f"“{neighbour.title}”在外网，只能接收已批准公开的信息。")
+    return found

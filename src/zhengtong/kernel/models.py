@@ -1,0 +1,67 @@
+"""All the kernel's tables, gathered where Django looks for them."""
+
+from zhengtong.kernel.audit import AuditCheckpoint, AuditEntry, AuditLeaf
+from zhengtong.kernel.clock.models import Day
+from zhengtong.kernel.directory.models import (
+    Appointment,
+    Division,
+    Organisation,
+    OrganisationVersion,
+    Person,
+    Post,
+    PostDuty,
+    SignInAttempt,
+)
+from zhengtong.kernel.files import StoredFile
+from zhengtong.kernel.flow.models import Case, Step
+from zhengtong.kernel.messages.models import (
+    Arrival,
+    Handling,
+    IncomingFile,
+    Lease,
+    Letter,
+    Message,
+    Neighbour,
+    Receipt,
+    Sent,
+)
+from zhengtong.kernel.messages.timers import Timer
+from zhengtong.kernel.notices import Notice
+from zhengtong.kernel.numbering import Counter
+from zhengtong.kernel.records import Grant, Named
+from zhengtong.kernel.search.queue import Changed
+from zhengtong.kernel.tasks import Task
+
+__all__ = [
+    "Appointment",
+    "Arrival",
+    "AuditCheckpoint",
+    "AuditEntry",
+    "AuditLeaf",
+    "Case",
+    "Changed",
+    "Counter",
+    "Day",
+    "Division",
+    "Grant",
+    "Handling",
+    "IncomingFile",
+    "Lease",
+    "Letter",
+    "Message",
+    "Named",
+    "Neighbour",
+    "Notice",
+    "Organisation",
+    "OrganisationVersion",
+    "Person",
+    "Post",
+    "PostDuty",
+    "Receipt",
+    "Sent",
+    "SignInAttempt",
+    "Step",
+    "StoredFile",
+    "Task",
+    "Timer",
+]

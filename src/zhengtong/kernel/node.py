@@ -1,0 +1,249 @@
+"""Which node this is: one `node.toml`, read once into one typed value.
+
+A wrong value is refused at start with the file, the line and the remedy, because a node that
+guesses its own zone or ceiling is more dangerous than one that stands still.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from zhengtong.kernel.labels import DEFAULT_CEILING, Level, Zone
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
+
+
+class NodeFileError(Exception):
+    """`node.toml` cannot be used; the text says where and what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The neighbour this node dials."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """This node, as its `node.toml` describes it. Paths are absolute."""
+
+    name: str
+    title: str
+    zone: Zone
+    ceiling: Level
+    host: str
+    port: int
+    url: str
+    home: Path
+    database: str
+    files: Path
+    parent: Parent | None = None
+    demo: bool = False
+    web_processes: int = 1
+    workers: int = 1
+    threads: int = 4
+    max_upload_mb: int = 200
+    accreditation: str = ""
+    hosts: tuple[str, ...] = field(default=("127.0.0.1", "localhost"))
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and locks of the running processes."""
+        return self.home / "run"
+
+    @property
+    def baked(self) -> Path:
+        """Public pages, baked to files."""
+        return self.home / "baked"
+
+    @property
+    def index(self) -> Path:
+        return self.home / "index"
+
+
+def load(path: Path) -> Node:
+    """Read and check `node.toml`. Raises NodeFileError naming the line and the remedy."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise NodeFileError(
+            f"cannot read {path}: {error.strerror}. Create a node with `zhengtong init FOLDER`."
+        ) from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise NodeFileError(f"{path}: not valid TOML: {error}. Correct that line.") from error
+    return _Reader(path, text, tables).node()
+
+
+class _Reader:
+    """Takes values out of the parsed file one by one and complains with their line."""
+
+    def __init__(self, path: Path, text: str, tables: dict[str, Any]) -> None:
+        self.path, self.lines, self.tables = path, text.splitlines(), tables
+
+    def node(self) -> Node:
+        self.refuse_unknown()
+        name = self.text("node", "name", pattern=NAME, remedy="use a-z, 0-9 and -, 2 to 40 signs")
+        zone = Zone(self.choice("node", "zone", [z.value for z in Zone], required=True))
+        host, port = self.address()
+        url = self.text("node", "url", default=f"http://{host}:{port}")
+        self.check_url("node", "url", url)
+        home = self.path.resolve().parent
+        return Node(
+            name=name,
+            title=self.text("node", "title", default=name),
+            zone=zone,
+            ceiling=self.ceiling(zone),
+            host=host,
+            port=port,
+            url=url,
+            home=home,
+            database=self.database(home),
+            files=(home / self.text("engines", "files", default="files")).resolve(),
+            parent=self.parent(name),
+            demo=self.flag("node", "demo"),
+            web_processes=self.number("serve", "web_processes", 1, 1, 64),
+            workers=self.number("serve", "workers", 1, 1, 16),
+            threads=self.number("serve", "threads", 4, 1, 64),
+            max_upload_mb=self.number("serve", "max_upload_mb", 200, 1, 4096),
+            accreditation=self.text("node", "accreditation", default=""),
+            hosts=self.hosts(url),
+        )
+
+    KNOWN = {
+        "node": "name title zone ceiling listen url demo accreditation hosts".split(),
+        "parent": "name url".split(),
+        "engines": "database files".split(),
+        "serve": "web_processes workers threads max_upload_mb".split(),
+    }
+
+    def refuse_unknown(self) -> None:
+        for table, values in self.tables.items():
+            if table not in self.KNOWN or not isinstance(values, dict):
+                self.fail(table, None, f"unknown table; known: {', '.join(self.KNOWN)}")
+            for key in values:
+                if key not in self.KNOWN[table]:
+                    self.fail(table, key, f"unknown key; known: {', '.join(self.KNOWN[table])}")
+
+    def ceiling(self, zone: Zone) -> Level:
+        word = self.text("node", "ceiling", default=DEFAULT_CEILING[zone].word)
+        try:
+            level = Level.from_word(word)
+        except ValueError as error:
+            self.fail("node", "ceiling", str(error))
+        if zone is Zone.PUBLIC and level > Level.PUBLIC:
+            self.fail("node", "ceiling", "a node in the public zone holds 公开 only; write 公开")
+        if level is Level.TOP_SECRET:
+            self.fail("node", "ceiling", "绝密 is never held; write 工作秘密 or lower")
+        if level > Level.WORK_SECRET and not self.text("node", "accreditation", default=""):
+            self.fail(
+                "node",
+                "ceiling",
+                "state secrets need an accredited node: give its approval number as "
+                "`accreditation`, or write 工作秘密 or lower",
+            )
+        return level
+
+    def parent(self, name: str) -> Parent | None:
+        if "parent" not in self.tables:
+            return None
+        parent = self.text("parent", "name", pattern=NAME, remedy="give the parent node's name")
+        if parent == name:
+            self.fail("parent", "name", "a node cannot be its own parent; name the node above")
+        url = self.text("parent", "url")
+        self.check_url("parent", "url", url)
+        return Parent(parent, url.rstrip("/"))
+
+    def address(self) -> tuple[str, int]:
+        listen = self.text("node", "listen", default="127.0.0.1:8100")
+        host, _, port = listen.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            self.fail("node", "listen", 'write an address and a port, such as "127.0.0.1:8100"')
+        return host.strip("[]"), int(port)
+
+    def check_url(self, table: str, key: str, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            self.fail(table, key, 'write an address such as "https://centre.example"')
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            self.fail(table, key, "plain http is for this machine only; write https://")
+
+    def database(self, home: Path) -> str:
+        url = self.text("engines", "database", default="sqlite:///node.sqlite3")
+        scheme = urlsplit(url).scheme
+        if scheme == "sqlite":
+            return f"sqlite:///{(home / url.removeprefix('sqlite:///')).resolve()}"
+        if scheme in ("postgresql", "postgres"):
+            return url
+        self.fail(
+            "engines", "database", "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+        )
+
+    def hosts(self, url: str) -> tuple[str, ...]:
+        value = self.tables.get("node", {}).get("hosts", [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            self.fail("node", "hosts", 'write a list of host names, such as ["oa.example"]')
+        return tuple(dict.fromkeys([urlsplit(url).hostname or "", *value, "127.0.0.1"]))
+
+    def text(
+        self,
+        table: str,
+        key: str,
+        *,
+        default: str | None = None,
+        pattern: re.Pattern[str] | None = None,
+        remedy: str = "write a text in quotes",
+    ) -> str:
+        value = self.tables.get(table, {}).get(key, default)
+        if value is None:
+            self.fail(table, key, f"missing; {remedy}")
+        if not isinstance(value, str) or (pattern and not pattern.fullmatch(value)):
+            self.fail(table, key, remedy)
+        return value
+
+    def choice(self, table: str, key: str, values: list[str], *, required: bool = False) -> str:
+        value = self.text(table, key, default=None if required else values[0])
+        if value not in values:
+            self.fail(table, key, f"write one of {', '.join(values)}")
+        return value
+
+    def number(self, table: str, key: str, default: int, low: int, high: int) -> int:
+        value = self.tables.get(table, {}).get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self.fail(table, key, f"write a whole number from {low} to {high}")
+        return value
+
+    def flag(self, table: str, key: str) -> bool:
+        value = self.tables.get(table, {}).get(key, False)
+        if not isinstance(value, bool):
+            self.fail(table, key, "write true or false")
+        return value
+
+    def fail(self, table: str, key: str | None, remedy: str) -> NoReturn:
+        where = f"[{table}] {key}" if key else f"[{table}]"
+        raise NodeFileError(f"{self.path}, line {self.line(table, key)}: {where}: {remedy}.")
+
+    def line(self, table: str, key: str | None) -> int:
+        """The line a value stands on; for a missing one, the head of its table (or line 1)."""
+        head, inside = 1, False
+        for number, line in enumerate(self.lines, 1):
+            stripped = line.strip()
+            if stripped.startswith("["):
+                inside = stripped.strip("[] ") == table
+                head = number if inside else head
+            elif inside and key and re.match(rf"{re.escape(key)}\s*=", stripped):
+                return number
+        return head

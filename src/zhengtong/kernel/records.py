@@ -1,0 +1,192 @@
+"""Labelled records and the sealed queryset: the one rule of `labels.decide`, as SQL.
+
+`Record.objects` answers nothing until the query has said for whom (`visible_to(actor)`) or why
+not (`unlabelled("reason")`). Everything that could reveal a row, a count or a title is sealed;
+forward foreign keys too, because the model's base manager is the sealed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+from zhengtong.kernel import moment
+from zhengtong.kernel.ids import new_id
+from zhengtong.kernel.labels import STATE_SECRET, Label, Level, Share
+
+if TYPE_CHECKING:
+    from zhengtong.kernel.directory.actors import Actor
+
+R = TypeVar("R", bound="Record")
+
+
+class Unlabelled(RuntimeError):
+    """A query was about to run without having named its reader. A programming error."""
+
+
+class Grant(models.Model):
+    """A record opened to another organisation, for a purpose, perhaps until a day."""
+
+    record = models.UUIDField()
+    organisation = models.ForeignKey("kernel.Organisation", models.PROTECT, related_name="+")
+    purpose = models.CharField(max_length=80)
+    granted_at = models.DateTimeField(default=moment.now)
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["record", "organisation", "purpose"], name="grant_once")
+        ]
+
+
+class Named(models.Model):
+    """One person in a record's 知悉范围 (保密法 art. 31): who may read a state secret."""
+
+    record = models.UUIDField()
+    person = models.ForeignKey("kernel.Person", models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["record", "person"], name="named_once")]
+
+
+def visible(actor: Actor) -> Q:
+    """`labels.decide(...).permits` as a condition on a labelled table's rows."""
+    top = min(actor.ceiling, actor.clearance)
+    released = Q(level=Level.PUBLIC, open=True)
+    if actor.anonymous:
+        return released & Q(level__lte=top)
+    own = Q(owner_id__in=actor.organisations)
+    if len(actor.organisations) == 1:  # the plain equality is what the planner knows best
+        own = Q(owner_id=actor.organisations[0])
+    free = Q(share=Share.UNCONDITIONAL, level__lte=Level.INTERNAL)
+    now = moment.now()
+    granted = Exists(
+        Grant.objects.filter(
+            Q(expires_at=None) | Q(expires_at__gt=now),
+            record=OuterRef("pk"),
+            organisation_id__in=actor.organisations,
+        )
+    )
+    ordinary = own | free | (Q(share__lt=Share.REFUSED) & granted)
+    if top < STATE_SECRET:
+        return Q(level__lte=top) & (released | ordinary)
+    named = Exists(Named.objects.filter(record=OuterRef("pk"), person_id=actor.person))
+    return Q(level__lte=top) & (
+        released
+        | (Q(level__gte=STATE_SECRET) & named)
+        | (Q(level__lt=STATE_SECRET) & ordinary)
+    )
+
+
+class RecordQuerySet(models.QuerySet[R]):
+    """A queryset that runs only after `visible_to` or `unlabelled`."""
+
+    _unsealed = False
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Only the rows this actor may read."""
+        return self.filter(visible(actor))._unseal()
+
+    def unlabelled(self, reason: str) -> Self:
+        """All rows, for work that serves no reader (indexing, sealing); `reason` says which."""
+        if not reason.strip():
+            raise Unlabelled("unlabelled() needs a reason in words")
+        return self._chain()._unseal()
+
+    def _unseal(self) -> Self:
+        self._unsealed = True
+        return self
+
+    def _require(self) -> None:
+        if not self._unsealed:
+            raise Unlabelled(
+                f"{self.model.__name__}: say visible_to(actor) or unlabelled('reason') first"
+            )
+
+    def _clone(self) -> Self:
+        copy = super()._clone()
+        copy._unsealed = self._unsealed
+        return copy
+
+    def _fetch_all(self) -> None:
+        if self._result_cache is None:
+            self._require()
+        super()._fetch_all()
+
+    def iterator(self, *args: Any, **kwargs: Any) -> Iterator[R]:
+        self._require()
+        return super().iterator(*args, **kwargs)
+
+    def count(self) -> int:
+        self._require()
+        return super().count()
+
+    def exists(self) -> bool:
+        self._require()
+        return super().exists()
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self._require()
+        return super().aggregate(*args, **kwargs)
+
+    def update(self, **kwargs: Any) -> int:
+        self._require()
+        return super().update(**kwargs)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        self._require()
+        return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def raw(self, *args: Any, **kwargs: Any) -> Any:
+        raise Unlabelled("raw SQL on labelled records is not allowed")
+
+    def resolve_expression(self, *args: Any, **kwargs: Any) -> Any:
+        self._require()
+        return super().resolve_expression(*args, **kwargs)
+
+
+class Record(models.Model):
+    """What every labelled thing is: an owner, a level, a sharing type, a public release."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    owner = models.ForeignKey("kernel.Organisation", models.PROTECT, related_name="+")
+    level = models.PositiveSmallIntegerField(default=Level.INTERNAL)
+    share = models.PositiveSmallIntegerField(default=Share.CONDITIONAL)
+    open = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=moment.now)
+
+    objects = RecordQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+
+    @property
+    def label(self) -> Label:
+        return Label(Level(self.level), Share(self.share), self.open)
+
+    @property
+    def urn(self) -> str:
+        """The record's name everywhere: in messages, audit, search and on other nodes."""
+        return f"urn:zhengtong:{self._meta.model_name}:{self.pk}"
+
+
+def pk_of(urn: str) -> str:
+    """The identifier inside a urn."""
+    return urn.rpartition(":")[2]
+
+
+def grant(record: Record, organisations: Any, purpose: str) -> None:
+    """Open a record to organisations (idempotent)."""
+    Grant.objects.bulk_create(
+        [Grant(record=record.pk, organisation=org, purpose=purpose) for org in organisations],
+        ignore_conflicts=True,
+    )

@@ -1,0 +1,125 @@
+"""The worker of a node: everything that happens without anybody waiting for it.
+
+One loop over small jobs; each says whether it found work. An idle worker sleeps until the bell
+rings, and looks by itself once a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from django.conf import settings
+from django.db import OperationalError, close_old_connections
+from django.utils.module_loading import import_string
+
+from zhengtong.kernel import audit, leases
+from zhengtong.kernel.bell import Bell, ring
+from zhengtong.kernel.capability import capabilities
+from zhengtong.kernel.errors import Unavailable
+from zhengtong.kernel.extraction import extract_text
+from zhengtong.kernel.files import StoredFile, path_of
+from zhengtong.kernel.messages import reactions, sealing, timers
+from zhengtong.kernel.messages.courier import Courier
+from zhengtong.kernel.messages.identity import own_keys
+from zhengtong.kernel.search.indexer import Indexer
+
+log = logging.getLogger(__name__)
+
+Job = Callable[[], bool]
+
+
+class Worker:
+    """Runs until `stop()`; several may run on one node and share the work."""
+
+    def __init__(self) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.indexer = Indexer()
+        self._stopping = threading.Event()
+        self.jobs: tuple[tuple[str, Job], ...] = (
+            ("reactions", reactions.work),
+            ("sealing", sealing.seal_waiting),
+            ("timers", lambda: bool(timers.ring_due())),
+            ("extraction", extract_one),
+            ("indexing", self.indexer.work),
+            ("audit", self.seal_audit),
+            *(
+                (path, import_string(path))
+                for capability in capabilities()
+                for path in capability.jobs
+            ),
+        )
+
+    def run(self) -> None:
+        """Work until told to stop; the courier dials in a thread of its own."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        courier = Courier(self.name) if settings.NODE.parent else None
+        if courier:
+            courier.start()
+        with Bell("worker") as bell:
+            while not self._stopping.is_set():
+                if self.step():
+                    ring()  # pages and the courier may want to know
+                    bell.drain()
+                else:
+                    bell.wait(1.0)
+        if courier:
+            courier.stop()
+        self.indexer.close()
+
+    def step(self) -> bool:
+        """Every job once; whether any found work. A failing job is logged and tried again."""
+        worked = False
+        for name, job in self.jobs:
+            if self._stopping.is_set():
+                break
+            try:
+                worked |= job()
+            except (OperationalError, Unavailable) as error:
+                log.warning("%s: %s; will try again", name, error)
+                close_old_connections()
+                self._stopping.wait(1.0)
+            except Exception:
+                log.exception("job %s failed; will try again", name)
+                self._stopping.wait(1.0)
+        return worked
+
+    def drain(self) -> None:
+        """Work until nothing is left to do at once: for tests and for a clean shutdown."""
+        while self.step():
+            pass
+
+    def seal_audit(self) -> bool:
+        """Seal new audit rows, one worker at a time."""
+        if not audit.anything_unsealed() or not leases.take("audit", self.name, 10):
+            return False
+        return audit.seal(own_keys()) > 0
+
+    def stop(self) -> None:
+        self._stopping.set()
+        ring()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.stop()
+
+
+def extract_one() -> bool:
+    """Extract the text of one new file and let what it belongs to be indexed again."""
+    waiting = StoredFile.objects.filter(extracted=False).first()
+    if waiting is None:
+        return False
+    found = extract_text(path_of(waiting.sha256), waiting.media_type)
+    waiting.text, waiting.extracted = found.text.replace("\x00", ""), True
+    waiting.problem = (found.problem.message if found.problem else "")[:200]
+    waiting.save(update_fields=["text", "extracted", "problem"])
+    for capability in capabilities():
+        for searchable in capability.searchables:
+            if searchable.on_extracted:
+                import_string(searchable.on_extracted)(waiting)
+    return True

@@ -1,0 +1,1 @@
+"""The design system: layouts, tags and patterns that every page of both faces is made of."""

@@ -1,0 +1,155 @@
+"""Why a node refuses something, said so that both a program and a person can act on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """The closed list of refusal codes; the value travels on the wire."""
+
+    UNSIGNED = "unsigned"
+    BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_SENDER = "unknown_sender"
+    WRONG_RECIPIENT = "wrong_recipient"
+    REPLAYED = "replayed"
+    OUT_OF_ORDER = "out_of_order"
+    TRUNCATED = "truncated"
+    OVERSIZED = "oversized"
+    UNKNOWN_KIND = "unknown_kind"
+    ABOVE_CEILING = "above_ceiling"
+    MALFORMED = "malformed"
+    UNDECRYPTABLE = "undecryptable"
+    CLOCK = "clock"
+    NOT_A_NEIGHBOUR = "not_a_neighbour"
+
+    @property
+    def explanation(self) -> Explanation:
+        return _EXPLANATIONS[self]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One sentence of cause and one of remedy, in Chinese and English."""
+
+    zh: str
+    en: str
+    remedy_zh: str
+    remedy_en: str
+
+
+class WireError(Exception):
+    """Input or a request that the protocol refuses.
+
+    `code` says which rule; `detail` is a short technical fact (field, number, node id) and
+    never holds message content, so it is safe to send back and to log.
+    """
+
+    def __init__(self, code: Refusal, detail: str = "") -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.code.value}: {self.detail or self.code.explanation.en}"
+
+    @property
+    def zh(self) -> str:
+        said = self.code.explanation
+        where = f"({self.detail})" if self.detail else ""
+        return f"{said.zh}{where}。{said.remedy_zh}。"
+
+    @property
+    def en(self) -> str:
+        said = self.code.explanation
+        where = f" ({self.detail})" if self.detail else ""
+        return f"{said.en}{where}. {said.remedy_en}."
+
+
+_EXPLANATIONS = {
+    Refusal.UNSIGNED: Explanation(
+        "来件没有签名",
+        "The message carries no signature",
+        "请发送方用本节点密钥签名后重发",
+        "Have the sender sign with its node key and resend",
+    ),
+    Refusal.BAD_SIGNATURE: Explanation(
+        "签名与内容不符,内容可能被改动",
+        "The signature does not match; it may have been altered",
+        "请从发送方原件重发,并检查传输线路",
+        "Resend from the original and inspect the road",
+    ),
+    Refusal.UNKNOWN_SENDER: Explanation(
+        "发送方不在本节点的节点名录中",
+        "The sender is not in this node's directory",
+        "请核对节点名录是否最新,或先办理入网",
+        "Update the directory or let the node join first",
+    ),
+    Refusal.WRONG_RECIPIENT: Explanation(
+        "来件的收件节点不是本节点",
+        "The message is addressed to another node",
+        "请核对收件节点后重发",
+        "Correct the address and resend",
+    ),
+    Refusal.REPLAYED: Explanation(
+        "该序号已收过另一份来件,疑似重放",
+        "This sequence already carried something else",
+        "请核对发送方的发送序号,必要时联系对方管理员",
+        "Compare the sequences with the sender's administrator",
+    ),
+    Refusal.OUT_OF_ORDER: Explanation(
+        "序号不连续,中间有来件未到",
+        "A sequence is missing before this one",
+        "请从缺失的序号起补发",
+        "Resend from the missing sequence on",
+    ),
+    Refusal.TRUNCATED: Explanation(
+        "来件不完整,数据提前结束",
+        "The data ends too early",
+        "请重发完整来件",
+        "Resend the whole message",
+    ),
+    Refusal.OVERSIZED: Explanation(
+        "来件超过大小或数量上限",
+        "The message exceeds a size or count limit",
+        "请拆分,或将大文件作为附件分块传送",
+        "Split it, or send large files as chunks",
+    ),
+    Refusal.UNKNOWN_KIND: Explanation(
+        "本节点不认识该类信件",
+        "This node does not know this kind of message",
+        "来件已留存,请升级本节点后重新处理",
+        "It is kept; upgrade this node and process it again",
+    ),
+    Refusal.ABOVE_CEILING: Explanation(
+        "来件密级高于节点允许的最高密级",
+        "The level is above the ceiling of a node involved",
+        "请改用获准处理该密级的渠道",
+        "Use a channel accredited for that level",
+    ),
+    Refusal.MALFORMED: Explanation(
+        "来件格式不符合协议",
+        "The message does not follow the protocol",
+        "请核对双方软件版本后重发",
+        "Compare software versions and resend",
+    ),
+    Refusal.UNDECRYPTABLE: Explanation(
+        "本节点的密钥打不开该来件",
+        "This node's keys cannot open the message",
+        "请发送方按本节点最新公钥重新封装",
+        "Have the sender seal it again for the current key",
+    ),
+    Refusal.CLOCK: Explanation(
+        "双方时钟相差过大",
+        "The clocks of the two nodes differ too much",
+        "请校准两端服务器时间",
+        "Synchronise both clocks",
+    ),
+    Refusal.NOT_A_NEIGHBOUR: Explanation(
+        "对方不是本节点的直接上级或下级",
+        "The peer is not a direct neighbour of this node",
+        "请经由规定的上级节点转送",
+        "Route it through the proper parent node",
+    ),
+}

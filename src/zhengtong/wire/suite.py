@@ -1,0 +1,99 @@
+"""One interface for every family of cryptography, and the register of those at hand.
+
+A suite is stateless. Private keys are opaque handles that only their own suite understands, so
+that a suite backed by a cryptographic card can hand out slot labels instead of key material.
+Algorithm numbers are those of the IANA COSE registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from zhengtong.wire.errors import Refusal, WireError
+
+Rng = Callable[[int], bytes]
+"""Returns that many unpredictable bytes; `os.urandom` in life, a seeded source in tests."""
+
+Handle = Any
+"""A private key as its own suite sees it."""
+
+
+class Suite(Protocol):
+    """Signature, key wrap, content encryption and hash that belong together."""
+
+    name: str
+    signature_algorithm: int
+    wrap_algorithm: int
+    content_algorithm: int
+    hash_algorithm: int
+    note_algorithm: int
+    """The signature type byte of C2SP signed notes."""
+    key_length: int
+    """Bytes of a content key."""
+    nonce_length: int
+
+    def hash(self, data: bytes) -> bytes: ...
+
+    def generate(self, rng: Rng) -> tuple[Handle, Handle]:
+        """A new signing key and a new agreement key."""
+
+    def public(self, handle: Handle) -> bytes:
+        """The raw public key of either kind of handle."""
+
+    def save(self, handle: Handle, passphrase: bytes | None) -> bytes:
+        """PEM (PKCS #8), encrypted if a passphrase is given."""
+
+    def load(self, pem: bytes, passphrase: bytes | None) -> Handle:
+        """The handle in a PEM block. Raises ValueError."""
+
+    def check_public(self, signing: bytes, agreement: bytes) -> None:
+        """Raises ValueError unless both are usable public keys."""
+
+    def sign(self, handle: Handle, message: bytes) -> bytes: ...
+
+    def verify(self, public: bytes, signature: bytes, message: bytes) -> bool: ...
+
+    def wrap(
+        self, public: bytes, content_key: bytes, protected: bytes, rng: Rng
+    ) -> tuple[dict[int, Any], bytes]:
+        """The content key for one recipient: COSE header parameters and the wrapped key.
+
+        `protected` is the recipient's encoded protected header, which the key derivation binds.
+        """
+
+    def unwrap(
+        self, handle: Handle, header: dict[int, Any], wrapped: bytes, protected: bytes
+    ) -> bytes:
+        """The inverse of wrap. Raises ValueError."""
+
+    def seal(self, key: bytes, nonce: bytes, plaintext: bytes, bound: bytes) -> bytes: ...
+
+    def open(self, key: bytes, nonce: bytes, ciphertext: bytes, bound: bytes) -> bytes:
+        """The inverse of seal. Raises ValueError."""
+
+
+_suites: dict[str, Suite] = {}
+
+
+def register(suite: Suite) -> Suite:
+    """Make a suite known by its name; a second suite of that name is a programming error."""
+    if _suites.setdefault(suite.name, suite) is not suite:
+        raise ValueError(f"suite {suite.name} is registered already")
+    return suite
+
+
+def suite_named(name: str) -> Suite:
+    """The registered suite. Raises WireError (malformed) for an unknown name."""
+    try:
+        return _suites[name]
+    except KeyError:
+        raise WireError(Refusal.MALFORMED, f"unknown suite {name!r}") from None
+
+
+def suite_for(attribute: str, algorithm: object) -> Suite:
+    """The suite that uses a COSE algorithm number, e.g. ("content_algorithm", 3)."""
+    for suite in _suites.values():
+        if getattr(suite, attribute) == algorithm:
+            return suite
+    raise WireError(Refusal.MALFORMED, f"unknown {attribute} {algorithm!r}")

@@ -1,0 +1,320 @@
+"""The evidence file: proves the road, names every fault, and cannot be talked round."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.wire.builders import (
+    ATTACHMENT,
+    CARDS,
+    CITY_CARD,
+    DOCUMENT,
+    FUGOU,
+    FUGOU_CARD,
+    NOW,
+    SHENQIU,
+    content,
+    evidence,
+    node,
+    sealed,
+    seeded,
+)
+from zhengtong.wire import cbor
+from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint
+from zhengtong.wire.envelope import seal_disclosed
+from zhengtong.wire.errors import WireError
+from zhengtong.wire.evidence import (
+    About,
+    Evidence,
+    EvidenceFile,
+    EvidenceLetter,
+    Part,
+    name_of,
+    pack,
+    unpack,
+)
+from zhengtong.wire.evidence_check import verify
+from zhengtong.wire.findings import Report, Verdict
+from zhengtong.wire.keys import NodeCard, NodeKeys
+from zhengtong.wire.receipts import Event, Receipt, ReceiptItem, encode_receipt
+from zhengtong.wire.verifier import main, print_report
+
+WHOLE = evidence()
+BUNDLE = pack(WHOLE)
+
+
+def said(report: Report, verdict: Verdict) -> str:
+    return "\n".join(f.zh + " / " + f.en for f in report.findings if f.verdict is verdict)
+
+
+def regions() -> list[tuple[str, int, int]]:
+    """(name, start, end) of every byte range of the bundle, as an outsider would find them."""
+    at = len(cbor.encode("zhengtong-evidence/1"))
+    found = [("案卷文件", 0, at)]
+    table, after = cbor.read_bstr(BUNDLE, at)
+    found.append(("章节目录", at, after + 34))
+    at = after + 34
+    for part, label, length, _ in cbor.decode(table):
+        end = at + len(cbor.head(2, length)) + length
+        found.append((name_of(Part(part), label).zh.strip(), at, end))
+        at = end
+    assert at + 34 == len(BUNDLE)
+    return [*found, ("案卷文件", at, len(BUNDLE))]
+
+
+def test_a_whole_road_is_proven() -> None:
+    report = verify(BUNDLE, CARDS)
+    assert report.ok
+    assert (report.title, report.document) == ("关于防汛值班的通知", DOCUMENT)
+    proven = said(report, Verdict.PROVEN)
+    assert "第1封信由周口市(zhoukou)于2026-03-02 09:30:00 UTC+8签名发往fugou" in proven
+    assert "第1封信的正文与发送方签名的内容哈希一致" in proven
+    assert "附件 a.pdf 与第1封信中登记的哈希一致" in proven
+    assert "由 fugou签名:第1封信于2026-03-02 09:30:00 UTC+8送达" in proven
+    assert "证明 fugou 于2026-03-02 09:30:00 UTC+8签收了第1封信" in proven
+    assert "第3条审计记录在周口市(zhoukou)封存的日志之中" in proven
+    assert "第11条审计记录" in proven
+    assert "周口市 zhoukou" in proven
+
+
+def test_the_report_says_what_is_not_proven() -> None:
+    unproven = said(verify(BUNDLE), Verdict.UNPROVEN)
+    assert "未与受信名录核对" in unproven
+    assert "未附第三方时间戳" in unproven
+    bare = dataclasses.replace(
+        WHOLE, receipts=(), files=(), letters=(EvidenceLetter(WHOLE.letters[0].envelope),)
+    )
+    report = verify(pack(bare), CARDS)
+    assert report.ok
+    unproven = said(report, Verdict.UNPROVEN)
+    assert "没有 fugou 的送达回执" in unproven
+    assert "没有 fugou 的签收证明" in unproven
+    assert "第1封信的正文未随案卷提供" in unproven
+
+
+def test_the_same_evidence_gives_the_same_file_and_back() -> None:
+    assert unpack(BUNDLE) == WHOLE
+    assert pack(unpack(BUNDLE)) == BUNDLE
+
+
+@pytest.mark.parametrize(("name", "start", "end"), regions())
+def test_every_changed_byte_is_found_and_its_place_named(name: str, start: int, end: int) -> None:
+    random_bit = random.Random(start)
+    for position in range(start, end):
+        changed = bytearray(BUNDLE)
+        changed[position] ^= 1 << random_bit.randrange(8)
+        report = verify(bytes(changed), CARDS)
+        assert not report.ok
+        assert name in {finding.subject for finding in report.findings if not finding.ok}
+
+
+def test_the_fault_of_a_damaged_attachment_reads_plainly() -> None:
+    position = BUNDLE.index(ATTACHMENT) + 20
+    report = verify(BUNDLE[:position] + b"\x00" + BUNDLE[position + 1 :], CARDS)
+    assert said(report, Verdict.FAILED) == (
+        "附件 a.pdf 的内容与登记的哈希不符 / attachment a.pdf does not match its registered hash"
+    )
+
+
+def test_every_truncation_and_every_addition_is_found() -> None:
+    for length in range(0, len(BUNDLE), 7):
+        assert not verify(BUNDLE[:length], CARDS).ok
+    assert not verify(BUNDLE + b"\x00", CARDS).ok
+    assert not verify(b"", CARDS).ok
+
+
+def forged_file(whole: Evidence) -> Evidence:
+    return dataclasses.replace(whole, files=(EvidenceFile("a.pdf", ATTACHMENT + b"!"),))
+
+
+def added_file(whole: Evidence) -> Evidence:
+    return dataclasses.replace(whole, files=(*whole.files, EvidenceFile("b.pdf", b"")))
+
+
+def forged_content(whole: Evidence) -> Evidence:
+    first = whole.letters[0]
+    assert first.disclosure
+    changed = dataclasses.replace(first, disclosure=first.disclosure.replace(b"title", b"tutle"))
+    return dataclasses.replace(whole, letters=(changed, *whole.letters[1:]))
+
+
+def forged_envelope(whole: Evidence) -> Evidence:
+    envelope = bytearray(whole.letters[0].envelope)
+    envelope[-1] ^= 1
+    letter = EvidenceLetter(bytes(envelope), whole.letters[0].disclosure)
+    return dataclasses.replace(whole, letters=(letter, *whole.letters[1:]))
+
+
+def forged_receipt(whole: Evidence) -> Evidence:
+    item = ReceiptItem(12, bytes(32), Event.DELIVERED, NOW)
+    return dataclasses.replace(
+        whole, receipts=(encode_receipt(Receipt("zhoukou", "fugou", (item,)), FUGOU),)
+    )
+
+
+def strangers_receipt(whole: Evidence) -> Evidence:
+    digest = hashlib.sha256(whole.letters[0].envelope).digest()
+    item = ReceiptItem(12, digest, Event.DELIVERED, NOW)
+    return dataclasses.replace(
+        whole, receipts=(encode_receipt(Receipt("zhoukou", "shenqiu", (item,)), SHENQIU),)
+    )
+
+
+def forged_entry(whole: Evidence) -> Evidence:
+    entry = dataclasses.replace(whole.entries[0], data=b"entry 2 documents.recall")
+    return dataclasses.replace(whole, entries=(entry, *whole.entries[1:]))
+
+
+def moved_entry(whole: Evidence) -> Evidence:
+    entry = dataclasses.replace(whole.entries[0], index=3)
+    return dataclasses.replace(whole, entries=(entry, *whole.entries[1:]))
+
+
+def entry_without_checkpoint(whole: Evidence) -> Evidence:
+    return dataclasses.replace(whole, checkpoints=())
+
+
+def checkpoint_by_another(whole: Evidence) -> Evidence:
+    head = Checkpoint(log_origin("zhoukou"), 11, bytes(32))
+    return dataclasses.replace(whole, checkpoints=(sign_checkpoint(head, FUGOU),))
+
+
+def missing_card(whole: Evidence) -> Evidence:
+    return dataclasses.replace(whole, cards=whole.cards[1:])
+
+
+def nothing(whole: Evidence) -> Evidence:
+    return Evidence(whole.about, cards=whole.cards)
+
+
+@pytest.mark.parametrize(
+    ("forge", "fault"),
+    [
+        (forged_file, "附件 a.pdf 的内容与第1封信中登记的哈希不符"),
+        (added_file, "附件 b.pdf 未在任何一封信中登记"),
+        (forged_content, "第1封信的正文:签名与内容不符"),
+        (forged_envelope, "第1封信:签名与内容不符"),
+        (forged_receipt, "第1份回执不涉及案卷中的任何信件"),
+        (strangers_receipt, "第1份回执:发送方不在本节点的节点名录中"),
+        (forged_entry, "第3条审计记录不在所封存的日志之中"),
+        (moved_entry, "第4条审计记录不在所封存的日志之中"),
+        (entry_without_checkpoint, "第3条审计记录没有有效的检查点"),
+        (checkpoint_by_another, "第1个日志检查点:签名与内容不符"),
+        (missing_card, "第1封信:发送方不在本节点的节点名录中"),
+        (nothing, "案卷文件中没有信件或审计记录"),
+    ],
+)
+def test_a_forger_who_mends_every_hash_is_still_found(
+    forge: Callable[[Evidence], Evidence], fault: str
+) -> None:
+    report = verify(pack(forge(WHOLE)), CARDS)
+    assert not report.ok
+    assert fault in said(report, Verdict.FAILED)
+
+
+def impostor(name: str, title: str) -> tuple[NodeKeys, NodeCard]:
+    return node(name, title, seed=666)
+
+
+def test_a_perfect_forgery_under_other_keys_fails_against_the_directory() -> None:
+    keys, card = impostor("zhoukou", "周口市")
+    fake = seal_disclosed(content(), keys, (FUGOU_CARD,), None, seeded(1))
+    bundle = pack(
+        Evidence(
+            WHOLE.about,
+            cards=(card.to_cbor(), FUGOU_CARD.to_cbor()),
+            letters=(EvidenceLetter(fake.envelope, fake.disclosure),),
+        )
+    )
+    assert "不在受信名录中" in said(verify(bundle, CARDS), Verdict.FAILED)
+    assert "未与受信名录核对" in said(verify(bundle), Verdict.UNPROVEN)
+
+
+def test_signing_for_another_document_does_not_count() -> None:
+    other = seal_disclosed(
+        content(b"urn:another", origin="fugou", kind="documents.signed_for"),
+        FUGOU,
+        (CITY_CARD,),
+        None,
+        seeded(3),
+    )
+    letters = (WHOLE.letters[0], EvidenceLetter(other.envelope, other.disclosure))
+    report = verify(pack(dataclasses.replace(WHOLE, letters=letters)), CARDS)
+    assert "第2封信是签收信,但与案卷中的文件对不上" in said(report, Verdict.UNPROVEN)
+    assert "没有 fugou 的签收证明" in said(report, Verdict.UNPROVEN)
+
+
+def test_a_hops_receipt_is_no_delivery() -> None:
+    made = sealed()
+    item = ReceiptItem(1, made.envelope_hash, Event.DELIVERED, NOW)
+    hop = dataclasses.replace(
+        WHOLE,
+        cards=(*WHOLE.cards, CARDS[2].to_cbor()),
+        receipts=(encode_receipt(Receipt("zhoukou", "shenqiu", (item,)), SHENQIU),),
+    )
+    report = verify(pack(hop), CARDS)
+    assert report.ok
+    assert "shenqiu(中转节点)" in said(report, Verdict.PROVEN)
+    assert "第1封信没有 fugou 的送达回执" in said(report, Verdict.UNPROVEN)
+
+
+def test_names_in_the_file_cannot_steer_the_terminal() -> None:
+    about = About("标题\x1b[2J", DOCUMENT, "zhoukou", NOW)
+    files = (EvidenceFile("a\x1b]0;pwned\x07\u202efdp", b""),)
+    out = io.StringIO()
+    print_report(verify(pack(dataclasses.replace(WHOLE, about=about, files=files)), CARDS), out)
+    assert all(c.isprintable() or c == "\n" for c in out.getvalue())
+
+
+def test_the_program_prints_both_languages_and_returns_its_verdict(tmp_path: Path) -> None:
+    good, bad, trust = tmp_path / "good", tmp_path / "bad", tmp_path / "trust.json"
+    good.write_bytes(BUNDLE)
+    bad.write_bytes(BUNDLE[:-1] + b"\x00")
+    trust.write_text(json.dumps([card.to_json() for card in CARDS]), encoding="utf-8")
+    out = io.StringIO()
+    assert main([str(good), "--trust", str(trust)], out) == 0
+    assert "结论:案卷完整" in out.getvalue()
+    assert "every signature and proof in it holds" in out.getvalue()
+    assert main([str(bad)], out) == 1
+    assert "案卷有误" in out.getvalue()
+    assert main([str(tmp_path / "absent")], out) == 2
+    trust.write_text("{}", encoding="utf-8")
+    assert main([str(good), "--trust", str(trust)], out) == 2
+
+
+def test_the_program_runs_without_the_platform(tmp_path: Path) -> None:
+    """A fresh interpreter that may not import Django judges the file."""
+    path = tmp_path / "bundle"
+    path.write_bytes(BUNDLE)
+    source = Path(sys.modules["zhengtong.wire"].__file__ or "").parents[2]
+    program = (
+        "import sys; sys.modules['django'] = None\n"
+        "from zhengtong.wire.verifier import main\n"
+        "status = main([sys.argv[1]])\n"
+        "alien = {m for m in sys.modules if m.startswith('zhengtong.')"
+        " and not m.startswith('zhengtong.wire')}\n"
+        "sys.exit(status or len(alien))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        env={"PYTHONPATH": str(source), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert "第3条审计记录" in done.stdout.decode()
+
+
+def test_a_name_too_long_to_be_read_back_is_not_written() -> None:
+    with pytest.raises(WireError):
+        pack(dataclasses.replace(WHOLE, files=(EvidenceFile("长" * 301, b""),)))

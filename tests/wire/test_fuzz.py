@@ -1,0 +1,204 @@
+"""Whatever arrives, every reader answers with a value or a typed refusal, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.wire.builders import (
+    CITY,
+    CITY_CARD,
+    FUGOU,
+    NOW,
+    SHENQIU_CARD,
+    batch,
+    evidence,
+    find_card,
+    sealed,
+)
+from zhengtong.wire import cbor, cose
+from zhengtong.wire.batch import decode_batch, encode_batch
+from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint, verify_checkpoint
+from zhengtong.wire.encrypt import open_body
+from zhengtong.wire.envelope import disclosed, open_envelope, read_header
+from zhengtong.wire.errors import WireError
+from zhengtong.wire.evidence import LoggedEntry, pack
+from zhengtong.wire.evidence_check import verify
+from zhengtong.wire.keys import NodeCard, NodeKeys
+from zhengtong.wire.receipts import Event, Receipt, ReceiptItem, encode_receipt, verify_receipt
+
+Reader = Callable[[bytes], object]
+LETTER = sealed(None, SHENQIU_CARD, CITY_CARD)
+PARTS = cose.parse(LETTER.envelope, cose.ENVELOPE, 100_000)
+RECEIPT = encode_receipt(
+    Receipt("zhoukou", "fugou", (ReceiptItem(1, bytes(32), Event.READ, NOW),)), FUGOU
+)
+HEAD = sign_checkpoint(Checkpoint(log_origin("zhoukou"), 3, bytes(32)), CITY)
+
+
+def signed_as(message_type: str, reader: Reader) -> Reader:
+    """A reader behind a valid signature: what an evil but known neighbour can reach."""
+    return lambda payload: reader(CITY.state(message_type, payload))
+
+
+def read_batch(data: bytes) -> object:
+    return decode_batch(data, find_card, receiver="fugou")
+
+
+def read_receipt(data: bytes) -> object:
+    return verify_receipt(data, find_card)
+
+
+def read_card(payload: bytes) -> object:
+    return NodeCard.from_cbor(CITY.state(cose.CARD, payload))
+
+
+def header_of(protected: bytes) -> object:
+    return open_envelope(CITY.sign(protected, PARTS.payload), CITY, find_card)
+
+
+def read_disclosure(data: bytes) -> object:
+    header = read_header(LETTER.envelope)
+    told = header.__class__(**{**header.__dict__, "content_hash": CITY.suite.hash(data)})
+    return disclosed(told, data)
+
+
+READERS: dict[str, tuple[bytes, Reader]] = {
+    "envelope": (LETTER.envelope, lambda data: open_envelope(data, CITY, find_card)),
+    "header": (PARTS.protected, header_of),
+    "encrypted": (PARTS.payload, lambda data: open_body(data, PARTS.protected, CITY)),
+    "disclosure": (LETTER.disclosure, read_disclosure),
+    "batch": (encode_batch(batch(), CITY), read_batch),
+    "batch-payload": (
+        cose.parse(encode_batch(batch(), CITY), cose.BATCH, 10_000).payload,
+        signed_as(cose.BATCH, read_batch),
+    ),
+    "receipt": (RECEIPT, read_receipt),
+    "receipt-payload": (
+        cose.parse(RECEIPT, cose.RECEIPTS, 10_000).payload,
+        signed_as(cose.RECEIPTS, read_receipt),
+    ),
+    "card": (CITY_CARD.to_cbor(), NodeCard.from_cbor),
+    "card-payload": (cose.parse(CITY_CARD.to_cbor(), cose.CARD, 10_000).payload, read_card),
+    "keys": (CITY.to_pem(), NodeKeys.from_pem),
+    "checkpoint": (HEAD, lambda data: verify_checkpoint(data, CITY_CARD)),
+    "evidence": (pack(evidence()), verify),
+}
+
+
+@st.composite
+def damage(draw: st.DrawFn, whole: bytes) -> bytes:
+    """Cuts, overwrites, insertions and repeats of a valid input."""
+    data = bytearray(whole)
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(data)))
+        end = draw(st.integers(start, min(len(data), start + 40)))
+        patch = draw(
+            st.binary(max_size=9)
+            | st.sampled_from([b"\x9b" + b"\xff" * 8, b"\x5b" + b"\x7f" * 8, b"\xf6", b"\x80"])
+            | st.just(bytes(data[start:end]) * 2)
+        )
+        data[start:end] = patch
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_damaged_input_meets_a_value_or_a_typed_refusal(name: str, data: st.DataObject) -> None:
+    whole, reader = READERS[name]
+    damaged = data.draw(damage(whole))
+    try:
+        reader(damaged)
+    except WireError as refused:
+        assert refused.zh
+        assert refused.en
+
+
+trees = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**64), 2**64 - 1)
+    | st.binary(max_size=40)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.integers(-24, 23), inner, max_size=4)
+        | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+def paths(value: object) -> list[tuple[object, ...]]:
+    """Every place inside a decoded structure."""
+    if isinstance(value, dict):
+        steps = list(value.items())
+    elif isinstance(value, list):
+        steps = list(enumerate(value))
+    else:
+        return [()]
+    return [(), *((key, *rest) for key, inner in steps for rest in paths(inner))]
+
+
+def replaced(value: object, path: tuple[object, ...], by: object) -> object:
+    if not path:
+        return by
+    copy = value.copy()  # type: ignore[attr-defined]
+    copy[path[0]] = replaced(copy[path[0]], path[1:], by)
+    return copy
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["header", "encrypted", "disclosure", "batch-payload", "receipt-payload", "card-payload"],
+)
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_any_value_in_any_place_meets_a_value_or_a_typed_refusal(
+    name: str, data: st.DataObject
+) -> None:
+    """Structure-aware: valid CBOR, properly signed, with something absurd inside."""
+    whole, reader = READERS[name]
+    tag = b"\xd8\x60" if name == "encrypted" else b""
+    value = cbor.decode(whole.removeprefix(tag))
+    path = data.draw(st.sampled_from(paths(value)))
+    absurd = tag + cbor.encode(replaced(value, path, data.draw(trees)))
+    try:
+        reader(absurd)
+    except WireError as refused:
+        assert refused.zh
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=80)
+def test_an_evidence_file_of_damaged_parts_is_judged_not_crashed_on(data: st.DataObject) -> None:
+    """The forger mends every hash, so the damage reaches the judge itself."""
+    whole = evidence()
+    letters = list(whole.letters)
+    parts = {name: list(getattr(whole, name)) for name in ("cards", "receipts", "checkpoints")}
+    where = data.draw(st.sampled_from([*parts, "envelope", "disclosure", "entry"]))
+    if where in parts:
+        parts[where][0] = data.draw(damage(parts[where][0]))
+    elif where != "entry":
+        letters[0] = replace(letters[0], **{where: data.draw(damage(getattr(letters[0], where)))})
+    entries = list(whole.entries)
+    if where == "entry":
+        entries[0] = LoggedEntry(
+            data.draw(st.binary(max_size=20)),
+            data.draw(st.integers(0, 20)),
+            tuple(data.draw(st.lists(st.binary(max_size=40), max_size=64))),
+            data.draw(st.integers(0, 3)),
+        )
+    forged = replace(
+        whole,
+        letters=tuple(letters),
+        entries=tuple(entries),
+        **{name: tuple(items) for name, items in parts.items()},
+    )
+    report = verify(pack(forged))
+    assert report.ok == (forged == whole)
