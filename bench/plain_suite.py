@@ -29,7 +29,7 @@ class PlainSuite:
 
     def hash(self, data: bytes) -> bytes:
         checksum = zlib.crc32(data) << 32 | zlib.adler32(data)
-        return len(data).to_bytes(8, "big") + checksum.to_bytes(8, "big")
+        return checksum.to_bytes(8, "big") + len(data).to_bytes(8, "big")
 
     def generate(self, rng: Rng) -> tuple[Handle, Handle]:
         return rng(32), rng(32)

@@ -8,7 +8,7 @@ label inside the query, the ten best with titles and marked snippets, the total 
 
 The documents are sentences of the statutes in FOLDER (Markdown), remixed by a seed, or without
 a folder sentences composed from the word lists below. Indexes are kept under build/bench/ and
-used again as long as neither the search code nor the documents change.
+used again as long as neither the indexing code nor the sentences change.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ from typing import Any
 
 import rjieba
 
-import zhengtong.kernel.search
-from zhengtong.kernel.search import Entry, Index, IndexWriter, Reader
-from zhengtong.kernel.search.words import normalise
+from zhengtong.kernel.search import Entry, Index, IndexWriter, Reader, entry, store, words, writer
 
 SEED = 20260101
 QUERIES = 300
@@ -135,10 +133,9 @@ def _documents(number: int, sentences: list[str]) -> Iterator[tuple[str, str]]:
 
 def _prepare(kept: Path, documents: int, sentences: list[str]) -> tuple[Path, dict[str, float]]:
     """The folder with both indexes, built unless it is there, and what the building took."""
-    code = Path(zhengtong.kernel.search.__file__).parent
     seal = hashlib.sha256("\n".join(sentences).encode())
-    for file in (Path(__file__), *sorted(code.glob("*.py"))):
-        seal.update(file.read_bytes())
+    for module in (words, entry, store, writer):
+        seal.update(Path(str(module.__file__)).read_bytes())
     folder = kept / f"search-{documents}"
     ready = folder / "ready.json"
     if ready.exists():
@@ -148,8 +145,8 @@ def _prepare(kept: Path, documents: int, sentences: list[str]) -> tuple[Path, di
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     start = time.perf_counter()
-    with IndexWriter(folder / "index") as writer:
-        writer.rebuild(
+    with IndexWriter(folder / "index") as index:
+        index.rebuild(
             Entry(
                 urn=f"urn:{number}",
                 kind=("article", "document", "law")[number % 3],
@@ -191,7 +188,7 @@ def _build_fts5(file: Path, documents: int, sentences: list[str]) -> None:
 
 
 def _pairs(text: str) -> list[str]:
-    runs = re.findall(r"[^\W_]+", normalise(text))
+    runs = re.findall(r"[^\W_]+", words.normalise(text))
     return [run[at : at + 2] for run in runs for at in range(len(run) - 1)]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from zhengtong.faces.server.baked import BakedStore
+from zhengtong.kernel.baked import BakedStore
 
 SITE = Path(__file__).with_name("sample_site.py")
 SOURCE = Path(__file__).parents[2] / "src"

@@ -80,6 +80,10 @@ def site(root: Path) -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
             write = start("200 OK", plain)
             write(b"written ")
             return [b"and returned"]
+        if path == "/noted":
+            (root / "noted").touch()
+            start("200 OK", plain)
+            return [b"noted"]
         if path == "/slow":
             time.sleep(float(query["seconds"]))
             start("200 OK", plain)
@@ -99,8 +103,7 @@ def site(root: Path) -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
 
 
 async def events(request: Request) -> Stream:
-    """Counts upwards; notes that it was ended in ROOT/stream-ended."""
-    root = ROOT
+    """Counts upwards; notes its end in ROOT/ended-QUERY."""
     after = int(request.headers.get("last-event-id", "0"))
     on_thread = await request.in_thread(lambda: threading.current_thread().name)
 
@@ -111,7 +114,7 @@ async def events(request: Request) -> Stream:
                 yield f"id: {number}\ndata: 第{number}条\n\n".encode()
             await asyncio.sleep(3600)
         finally:
-            (root / "stream-ended").write_text("yes")
+            (ROOT / f"ended-{request.query}").write_text("yes")
 
     return Stream(chunks(), heartbeat_every=0.2)
 
@@ -155,11 +158,11 @@ async def silence(request: Request) -> Stream:
 def build() -> Application:
     """The application under test."""
     inner = site(ROOT)
-    checked = validator(inner)  # type: ignore[arg-type]
+    checked = validator(inner)
 
     def either(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         chosen = checked if environ["PATH_INFO"] == "/echo/checked" else inner
-        return chosen(environ, start)  # type: ignore[arg-type]
+        return chosen(environ, start)
 
     return Application(
         BakedPages(ROOT / "baked", streamed_from=200_000),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zhengtong.faces.server.baked import BadPath, BakedStore, relative_file
+from zhengtong.kernel.baked import BadPath, BakedStore, relative_file
 
 HTML = "text/html; charset=utf-8"
 PAGE = ("<p>关于做好防汛工作的通知</p>" * 200).encode()

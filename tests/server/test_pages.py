@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zhengtong.faces.server.baked import BakedStore
+from zhengtong.kernel.baked import BakedStore
 from zhengtong.faces.server.pages import BakedPages
 
 HTML = "text/html"

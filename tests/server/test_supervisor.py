@@ -82,9 +82,10 @@ def test_a_killed_child_is_started_again_and_the_others_live_on(
         sys.exit(Supervisor([Child("web", steady), Child("worker", worker, quick)]).run())
     """)
     assert until(lambda: pids(tmp_path / "worker") and pids(tmp_path / "steady"))
-    for round_ in range(1, 3):
-        os.kill(pids(tmp_path / "worker")[-1], signal.SIGKILL)
-        assert until(lambda wanted=round_ + 1: len(pids(tmp_path / "worker")) == wanted)
+    os.kill(pids(tmp_path / "worker")[0], signal.SIGKILL)
+    assert until(lambda: len(pids(tmp_path / "worker")) == 2)
+    os.kill(pids(tmp_path / "worker")[1], signal.SIGKILL)
+    assert until(lambda: len(pids(tmp_path / "worker")) == 3)
     assert len(pids(tmp_path / "steady")) == 1
     output = (tmp_path / "output").read_text()
     assert "web    | up and running" in output
@@ -169,7 +170,7 @@ def test_children_share_the_group_and_a_stop_lets_them_finish(
     """)
     assert until(lambda: pids(tmp_path / "careful") and pids(tmp_path / "steady"))
     assert os.getpgid(pids(tmp_path / "careful")[0]) == os.getpgid(supervisor.pid)
-    os.kill(supervisor.pid, signal.SIGINT)
+    os.killpg(supervisor.pid, signal.SIGINT)  # what Ctrl-C does
     assert supervisor.wait(5) == 0
     assert "careful | put everything away" in (tmp_path / "output").read_text()
 
@@ -235,5 +236,5 @@ def test_a_node_of_two_web_processes_survives_a_crash_of_one(
     assert until(lambda: pid() is not None)
     seen.clear()
     assert until(both)
-    supervisor.terminate()
+    os.killpg(supervisor.pid, signal.SIGINT)
     assert supervisor.wait(5) == 0

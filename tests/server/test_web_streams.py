@@ -34,12 +34,11 @@ def test_events_arrive_one_by_one_with_heartbeats(site: Site) -> None:
 
 
 def test_a_reader_who_leaves_ends_the_source(site: Site) -> None:
-    (site.root / "stream-ended").unlink(missing_ok=True)
-    response = listen(site)
+    response = listen(site, "/events/?leaver")
     response.readline()
-    assert not (site.root / "stream-ended").exists()
+    assert not (site.root / "ended-leaver").exists()
     response.close()
-    assert until((site.root / "stream-ended").exists)
+    assert until((site.root / "ended-leaver").exists)
 
 
 def test_a_long_poll_answers_and_refuses(site: Site) -> None:
@@ -74,7 +73,7 @@ def test_a_stop_is_clean_and_quick_with_an_open_stream(
     own_site: Callable[..., Site], number: signal.Signals
 ) -> None:
     site = own_site()
-    response = listen(site)
+    response = listen(site, "/events/?stopped")
     response.readline()
     idle = site.connect()
     idle.request("GET", "/cookies")
@@ -84,7 +83,7 @@ def test_a_stop_is_clean_and_quick_with_an_open_stream(
     assert site.process.wait(5) == 0
     assert time.monotonic() - begun < 2.0
     assert (site.root / "returned").exists(), "ended by its deadline instead of by itself"
-    assert (site.root / "stream-ended").exists()
+    assert (site.root / "ended-stopped").exists()
 
 
 def test_a_running_request_is_finished_before_the_stop(own_site: Callable[..., Site]) -> None:

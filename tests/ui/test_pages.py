@@ -117,7 +117,7 @@ def test_page_has_language_title_one_heading_and_a_way_past_the_navigation(html:
 def test_posted_forms_carry_the_token_and_a_demo_says_so(page: Callable[[str], str]) -> None:
     for sample in PAGES:
         html = page(sample)
-        assert "演示站点，内容为虚构" in html
+        assert '<p class="demo">演示站点，内容为虚构</p>' in html
         posts = re.findall(r'<form[^>]*method="post".*?</form>', html, re.DOTALL)
         assert all('name="csrfmiddlewaretoken"' in form for form in posts)
 

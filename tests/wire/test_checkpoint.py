@@ -69,6 +69,8 @@ def test_only_the_logs_own_node_signs_its_head() -> None:
         verify_checkpoint(sign_checkpoint(HEAD, FUGOU), CITY_CARD)
     with pytest.raises(WireError):
         verify_checkpoint(sign_checkpoint(HEAD, CITY), FUGOU_CARD)
+    with pytest.raises(WireError, match="is not of fugou"):
+        verify_checkpoint(sign_checkpoint(HEAD, FUGOU), FUGOU_CARD)
 
 
 def test_every_changed_byte_is_refused() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +49,7 @@ contents = st.builds(
     lane=st.integers(0, 9),
     sent_at=st.datetimes(
         min_value=datetime(1970, 1, 1),  # noqa: DTZ001 (the strategy adds the zone)
-        timezones=st.just(NOW.tzinfo),
+        timezones=st.just(UTC),
     ),
     body=st.binary(max_size=5000),
     files=st.lists(
@@ -143,7 +143,7 @@ def test_a_sender_cannot_send_above_its_own_ceiling() -> None:
 
 def test_an_unknown_sender_is_refused() -> None:
     with pytest.raises(WireError) as refused:
-        open_envelope(sealed().envelope, FUGOU, {}.get)
+        open_envelope(sealed().envelope, FUGOU, lambda _: None)
     assert refused.value.code is Refusal.UNKNOWN_SENDER
 
 
@@ -175,10 +175,21 @@ def test_without_signature_it_is_called_unsigned() -> None:
     assert refusal_of(cose.sign(parts.protected, parts.payload, lambda _: b"")) is Refusal.UNSIGNED
 
 
-def test_a_batch_or_receipt_is_no_letter() -> None:
+@pytest.mark.parametrize("other", [cose.BATCH, cose.RECEIPTS, cose.CARD])
+def test_what_is_signed_as_something_else_is_no_letter(other: str) -> None:
     parts = cose.parse(sealed().envelope, cose.ENVELOPE, 100_000)
-    for other in (cose.BATCH, cose.RECEIPTS, cose.CARD):
-        assert refusal_of(CITY.state(other, parts.payload)) is Refusal.MALFORMED
+    header = cbor.encode({**parts.header, cose.TYP: other})
+    with pytest.raises(WireError, match="message type"):
+        open_envelope(CITY.sign(header, parts.payload), FUGOU, find_card)
+
+
+@pytest.mark.parametrize("change", [{cose.ALG: -8}, {cose.KID: bytes(8)}])
+def test_the_signer_uses_the_key_and_algorithm_of_its_card(change: dict[int, object]) -> None:
+    parts = cose.parse(sealed().envelope, cose.ENVELOPE, 100_000)
+    envelope = CITY.sign(cbor.encode({**parts.header, **change}), parts.payload)
+    with pytest.raises(WireError, match="key or algorithm") as refused:
+        verify_envelope(envelope, lambda _: CITY_CARD)
+    assert refused.value.code is Refusal.BAD_SIGNATURE
 
 
 def test_size_is_judged_before_reading() -> None:

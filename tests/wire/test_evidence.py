@@ -51,6 +51,7 @@ from zhengtong.wire.verifier import main, print_report
 
 WHOLE = evidence()
 BUNDLE = pack(WHOLE)
+ABOUT = cbor.encode(["标题", DOCUMENT, "zhoukou", 0])
 
 
 def said(report: Report, verdict: Verdict) -> str:
@@ -134,7 +135,7 @@ def test_every_truncation_and_every_addition_is_found() -> None:
 
 
 def forged_file(whole: Evidence) -> Evidence:
-    return dataclasses.replace(whole, files=(EvidenceFile("a.pdf", ATTACHMENT + b"!"),))
+    return dataclasses.replace(whole, files=(EvidenceFile("a.pdf", ATTACHMENT[:-1] + b"!"),))
 
 
 def added_file(whole: Evidence) -> Evidence:
@@ -252,6 +253,47 @@ def test_signing_for_another_document_does_not_count() -> None:
     report = verify(pack(dataclasses.replace(WHOLE, letters=letters)), CARDS)
     assert "第2封信是签收信,但与案卷中的文件对不上" in said(report, Verdict.UNPROVEN)
     assert "没有 fugou 的签收证明" in said(report, Verdict.UNPROVEN)
+
+
+def test_without_a_document_identifier_a_signed_letter_proves_no_signing() -> None:
+    about = dataclasses.replace(WHOLE.about, document="")
+    report = verify(pack(dataclasses.replace(WHOLE, about=about)), CARDS)
+    assert "没有 fugou 的签收证明" in said(report, Verdict.UNPROVEN)
+
+
+def bundle_of(sections: list[tuple[str, str, bytes]]) -> bytes:
+    """A file with correct hashes around whatever sections."""
+
+    def digest(data: bytes) -> bytes:
+        return hashlib.sha256(data).digest()
+
+    table = cbor.encode([[part, label, len(data), digest(data)] for part, label, data in sections])
+    items = [table, digest(table), *(data for _, _, data in sections)]
+    body = cbor.encode("zhengtong-evidence/1") + b"".join(cbor.bstr(item) for item in items)
+    return body + cbor.bstr(digest(body))
+
+
+@pytest.mark.parametrize(
+    ("sections", "fault"),
+    [
+        ([], "案卷说明缺失或格式不符"),
+        ([("about", "", b""), ("about", "", b"")], "案卷说明缺失或格式不符"),
+        ([("about", "", b"\x80")], "案卷说明缺失或格式不符"),
+        ([("entry", "3", b"\x80")], "案卷说明缺失或格式不符"),
+        ([("novelty", "", b"")], "章节目录已损坏"),
+        ([("content", "9", b"")], "章节目录与各章节的次序或编号不符"),
+        ([("card", "2", b"")], "章节目录与各章节的次序或编号不符"),
+        ([("file", "a", b""), ("card", "1", b"")], "章节目录与各章节的次序或编号不符"),
+        ([("entry", "1", b"\x80")], "第1条审计记录缺失或格式不符"),
+        ([("entry", "1", b"\x84\x40\x00\x81\x00\x00")], "第1条审计记录缺失或格式不符"),
+    ],
+)
+def test_sections_that_are_not_what_their_place_says(
+    sections: list[tuple[str, str, bytes]], fault: str
+) -> None:
+    about = [] if fault.startswith("案卷说明") else [("about", "", ABOUT)]
+    report = verify(bundle_of([*about, *sections]), CARDS)
+    assert fault in said(report, Verdict.FAILED)
 
 
 def test_a_hops_receipt_is_no_delivery() -> None:

@@ -105,6 +105,13 @@ def test_every_size_up_to_64(size: int) -> None:
             assert not verify_consistency(old, size, root(leaves[:old]), top, proof[:-1])
 
 
+def test_a_proof_longer_or_shorter_than_its_tree_is_refused() -> None:
+    """Both would hash to the root; they lie about the size of the log."""
+    top = root(LEAVES[:2])
+    assert not verify_inclusion(LEAVES[1], 0, 1, [LEAVES[0]], top)
+    assert not verify_inclusion(top, 0, 2, [], top)
+
+
 @given(st.integers(1, 64), st.data())
 @settings(deadline=None, max_examples=60)
 def test_no_changed_bit_of_a_proof_passes(size: int, data: st.DataObject) -> None:

@@ -57,3 +57,13 @@ def locked_for_update(queryset, *, skip: bool = False):  # type: ignore[no-untyp
     if connection.vendor == "sqlite":
         return queryset
     return queryset.select_for_update(of=("self",), skip_locked=skip)
+
+
+def checkpoint() -> None:
+    """Bring everything committed into SQLite's main file and empty the write-ahead log.
+
+    So a copy of the one file is the whole database, and what was deleted is gone from the log.
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")

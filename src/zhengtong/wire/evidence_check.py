@@ -177,9 +177,9 @@ class _Judge:
                 continue
             matched = True
             final = receipt.receiver in letter.verified.header.destinations
-            if final and item.event is Event.SIGNED_FOR:
+            if item.event is Event.SIGNED_FOR:
                 self._signed_for.add((letter.number, receipt.receiver))
-            if final and item.event in (Event.DELIVERED, Event.SIGNED_FOR):
+            if item.event in (Event.DELIVERED, Event.SIGNED_FOR):
                 self._delivered.add((letter.number, receipt.receiver))
             zh, en = _EVENTS[item.event]
             hop = ("", "") if final else ("(中转节点)", " (a hop)")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from zhengtong.kernel.clock.calendar import WorkingCalendar
+from zhengtong.kernel.clock.calendar import DayKind, WorkingCalendar
 from zhengtong.kernel.clock.rules import (
     Certainty,
     ClockError,
@@ -125,6 +125,11 @@ def test_a_pause_moves_a_limit_in_months_by_its_days() -> None:
     events = [started("2026-03-16"), paused("2026-04-01"), resumed("2026-04-11")]
     assert last_day(due(events, rule(2, Unit.MONTHS), CALENDAR)) == "2026-05-26"
     assert due(events[:2], rule(2, Unit.MONTHS), CALENDAR).remaining == 46
+    on_the_last_day = [started("2026-03-17"), paused("2026-04-17"), resumed("2026-04-20")]
+    for limit in (rule(1, Unit.MONTHS), rule(1, Unit.MONTHS, rolls=False)):
+        assert last_day(due(on_the_last_day, limit, CALENDAR)) == "2026-04-20"
+    standing = due(on_the_last_day[:2], rule(1, Unit.MONTHS), CALENDAR)
+    assert standing.remaining == 1
 
 
 def test_a_pause_while_the_last_day_waits_for_the_holiday_to_end() -> None:
@@ -177,6 +182,8 @@ def test_a_date_beyond_the_announced_years_is_marked_provisional() -> None:
     assert not due([started("2026-12-28")], rule(3), CALENDAR).provisional
     assert not due([started("2026-12-28")], rule(9, Unit.HOURS), CALENDAR).provisional
     assert due([started("2026-12-21")], rule(1, Unit.MONTHS), CALENDAR).provisional
+    patchy = WorkingCalendar({date(2027, 1, 6): DayKind.WORKDAY})
+    assert due([started("2027-01-04")], rule(2), patchy).provisional
 
 
 @pytest.mark.parametrize(

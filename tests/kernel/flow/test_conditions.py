@@ -139,7 +139,7 @@ def plainly(tree: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
         return False
     order = (value > wanted) - (value < wanted)
     truth = {"eq": order == 0, "gt": order > 0, "ge": order >= 0, "lt": order < 0, "le": order <= 0}
-    return truth[name]
+    return bool(truth[name])
 
 
 @given(

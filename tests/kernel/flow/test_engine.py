@@ -152,7 +152,7 @@ def test_a_return_needs_a_reason_and_a_step_the_case_has_been_through() -> None:
 def test_what_was_handed_on_can_be_taken_back_until_someone_acts() -> None:
     state = at_countersign()
     outcome = engine.advance(PROCEDURE, state, act(AUTHOR, "withdraw", "countersign"))
-    assert outcome.state.step == "draft"
+    assert (outcome.state.step, outcome.state.path) == ("draft", ())
     assert outcome.effects == (
         CloseTask(2, Closing.WITHDRAWN),
         CloseTask(3, Closing.WITHDRAWN),
@@ -160,9 +160,13 @@ def test_what_was_handed_on_can_be_taken_back_until_someone_acts() -> None:
         Entered("draft", 1),
         OpenTask(4, "draft", 1, "起草", "test.draft", person("author")),
     )
-    acted = run(state, act(LAW, "agree", "countersign"))
-    with pytest.raises(NotYourTurn, match="已有人办理"):
-        run(acted, act(AUTHOR, "withdraw", "countersign"))
+    for acted in (
+        act(LAW, "agree", "countersign"),
+        act(LAW, "reassign", "countersign", target=organisation("audit")),
+        act(LAW, "add_signer", "countersign", target=person("expert")),
+    ):
+        with pytest.raises(NotYourTurn, match="已有人办理"):
+            run(state, acted, act(AUTHOR, "withdraw", "countersign"))
     with pytest.raises(NotYourTurn):
         run(state, act(HEAD, "withdraw", "countersign"))
 
@@ -180,6 +184,7 @@ def test_taking_back_a_return_restores_the_countersigning() -> None:
     state = run(half, sent_back, act(FINANCE, "withdraw", "draft"))
     decided = {each.assignee.id: each.decision is not None for each in state.participants}
     assert state.step == "countersign" and decided == {"finance": False, "law": True}
+    assert state.path == ("draft",)
 
 
 def test_ones_own_agreement_can_be_taken_back_while_the_step_is_open() -> None:
@@ -222,8 +227,8 @@ def test_an_added_signer_must_agree_too() -> None:
 def test_an_added_signer_cannot_end_the_case_and_holds_back_who_can() -> None:
     state = run(begin(), act(AUTHOR, "add_signer", "draft", target=person("expert")))
     expert = replace(STRANGER, person="expert")
-    with pytest.raises(NotAllowed, match="不能办结"):
-        run(state, act(expert, "close", "draft"))
+    with pytest.raises(NotAllowed, match="“起草”环节不能办结"):
+        run(state, act(AUTHOR, "agree", "draft"), act(expert, "close", "draft"))
     with pytest.raises(NotAllowed, match="1 个加签没有办理"):
         run(state, act(AUTHOR, "close", "draft"))
     state = run(state, act(expert, "agree", "draft"), act(AUTHOR, "close", "draft"))

@@ -1,7 +1,6 @@
 """How one node listens.
 
-baked.py       the folder of finished pages and how a URL maps to a file in it
-pages.py       the same pages answered from memory; negotiation.py reads the request's wishes
+pages.py       baked pages answered from memory; negotiation.py reads the request's wishes
 rsgi.py        the application: baked page, live stream, or Django, in that order
 streams.py     server-sent events and long polling
 wsgi.py        the bridge to a WSGI application on a fixed pool of threads

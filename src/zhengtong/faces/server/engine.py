@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import granian
@@ -45,19 +46,27 @@ class Engine:
         self._signal = _native.WorkerSignal()
         self.loop = uvloop.new_event_loop()
 
-    def run(self) -> None:
-        """Serve until stopped and every open exchange has ended."""
+    def run(self, when_running: Callable[[], None]) -> None:
+        """Serve until stopped and every open exchange has ended.
+
+        `when_running` is called on the loop before the port is open: the place for signal
+        handlers, since a signal that comes before the loop runs would go unnoticed.
+        """
         asyncio.set_event_loop(self.loop)
-        stopped = asyncio.Event()
-        self._signal.add_cb(lambda: self.loop.call_soon_threadsafe(stopped.set))
         self._application.__rsgi_init__(self.loop)
-        # The last three are for granian's own task type, which stays unused.
-        scheduler = _BakedFirst(self.loop, self._application, None, None, None)
         try:
-            self._worker().serve_str(scheduler, self.loop, self._signal)
-            self.loop.run_until_complete(stopped.wait())
+            self.loop.run_until_complete(self._serve(when_running))
         finally:
             self._application.__rsgi_del__(self.loop)
+
+    async def _serve(self, when_running: Callable[[], None]) -> None:
+        stopped = asyncio.Event()
+        self._signal.add_cb(lambda: self.loop.call_soon_threadsafe(stopped.set))
+        when_running()
+        # The last three are for granian's own task type, which stays unused.
+        scheduler = _BakedFirst(self.loop, self._application, None, None, None)
+        self._worker().serve_str(scheduler, self.loop, self._signal)
+        await stopped.wait()
 
     def stop(self) -> None:
         """Accept nothing more, end the streams, let running requests finish. On the loop."""

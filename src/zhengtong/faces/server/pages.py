@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from zhengtong.faces.server.baked import (
+from zhengtong.kernel.baked import (
     COMPRESSIBLE,
     CONTENT_TYPES,
     BadPath,

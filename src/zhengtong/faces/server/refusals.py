@@ -33,6 +33,7 @@ def too_large(limit: int) -> Answer:
     )
 
 
+LENGTH_UNKNOWN = _refusal(411, "缺少内容长度", "请求须带 Content-Length，分块传输不被接受。")
 TOO_SLOW = _refusal(408, "上传中断", "长时间没有收到数据，本次提交未被接收。请检查网络后重新提交。")
 BROKEN = _refusal(500, "系统出错", "本次操作没有完成，错误已记入日志。请稍后再试或联系管理员。")
 BUSY = _refusal(503, "系统繁忙", "当前访问人数较多，请稍后再试。", retry_after="3")

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from zhengtong.faces.server import refusals
 from zhengtong.faces.server.pages import Answer, BakedPages
 from zhengtong.faces.server.streams import Request, StreamHandler, Streams
-from zhengtong.faces.server.uploads import UploadBroken, UploadTooLarge, UploadTooSlow, receive
+from zhengtong.faces.server.uploads import (
+    LengthUnknown,
+    UploadBroken,
+    UploadTooLarge,
+    UploadTooSlow,
+    receive,
+)
 from zhengtong.faces.server.wsgi import Environ, Network, Reply, WsgiApp, call, environ_of
 
 if TYPE_CHECKING:
@@ -135,6 +141,8 @@ class Application:
             return  # nobody is there to read an answer
         except UploadTooLarge:
             _send(proto, refusals.too_large(self._upload_limit))
+        except LengthUnknown:
+            _send(proto, refusals.LENGTH_UNKNOWN)
         except UploadTooSlow:
             _send(proto, refusals.TOO_SLOW)
         except Exception:

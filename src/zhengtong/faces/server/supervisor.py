@@ -60,7 +60,8 @@ class Supervisor:
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = -1, -1
-        self._signals = 0
+        self._stopping = False
+        self._interrupts = 0
         self._exit_code = 0
 
     def run(self) -> int:
@@ -91,12 +92,13 @@ class Supervisor:
             os.close(self._wake_write)
         return self._exit_code
 
-    def _on_stop(self, *_: object) -> None:
-        self._signals += 1
+    def _on_stop(self, number: int, _: object) -> None:
+        self._stopping = True
+        self._interrupts += number == signal.SIGINT
 
     def _watch(self) -> None:
         """Until asked to stop or a child is hopeless: start what is due, reap, pass on logs."""
-        while not self._signals:
+        while not self._stopping:
             now = self._clock()
             for one in self._running:
                 if one.due is not None and one.due <= now:
@@ -108,13 +110,15 @@ class Supervisor:
                 return
 
     def _stop(self) -> None:
-        """Ask all children to end, wait, and kill those that do not listen."""
-        asked = self._signals
+        """Ask all children to end, wait, and kill those that do not listen.
+
+        Whoever presses Ctrl-C a second time does not want to wait.
+        """
         self._signal_all(signal.SIGTERM)
         until = self._clock() + self._stop_within
         while any(one.pid for one in self._running):
             left = until - self._clock()
-            if left <= 0 or self._signals > asked + 1:
+            if left <= 0 or self._interrupts > 1:
                 for one in self._running:
                     if one.pid:
                         self._say(one, b"did not stop in time and was killed")

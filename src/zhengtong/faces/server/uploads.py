@@ -22,7 +22,15 @@ _DRAIN_SECONDS = 10.0
 
 
 class UploadTooLarge(Exception):
-    """The body exceeds the limit; what the client was still sending has been drained."""
+    """The announced length exceeds the limit; what the client was sending has been drained."""
+
+
+class LengthUnknown(Exception):
+    """The body came in chunks without a length.
+
+    The engine ends such a body in the same way whether it was complete or cut off, so half a
+    form could pass for a whole one.
+    """
 
 
 class UploadBroken(Exception):
@@ -36,22 +44,21 @@ class UploadTooSlow(Exception):
 async def receive(scope: Scope, proto: HTTPProtocol, limit: int) -> tuple[BinaryIO, int]:
     """The request body as a file at position 0, and its length in bytes.
 
-    Raises UploadTooLarge (announced or found while reading), UploadTooSlow and UploadBroken.
+    Raises UploadTooLarge, LengthUnknown, UploadTooSlow and UploadBroken.
     """
     headers = scope.headers
     announced = headers.get("content-length")
     if announced is None and "transfer-encoding" not in headers:
         return io.BytesIO(), 0
     chunks: AsyncIterator[bytes] = proto.__aiter__()
-    expected = None if announced is None else int(announced)
-    if expected is not None and expected > limit:
-        if "expect" not in headers:
+    if announced is None or int(announced) > limit:
+        if "expect" not in headers:  # who asks first is not sending yet
             await _drain(chunks)
-        raise UploadTooLarge
+        raise LengthUnknown if announced is None else UploadTooLarge
     body = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
     try:
-        received = await _spool(chunks, body, limit)
-        if expected is not None and received != expected:
+        received = await _spool(chunks, body)
+        if received != int(announced):
             raise UploadBroken
     except BaseException:
         body.close()
@@ -60,7 +67,7 @@ async def receive(scope: Scope, proto: HTTPProtocol, limit: int) -> tuple[Binary
     return body, received
 
 
-async def _spool(chunks: AsyncIterator[bytes], body: BinaryIO, limit: int) -> int:
+async def _spool(chunks: AsyncIterator[bytes], body: BinaryIO) -> int:
     received = 0
     while True:
         try:
@@ -72,11 +79,8 @@ async def _spool(chunks: AsyncIterator[bytes], body: BinaryIO, limit: int) -> in
             raise UploadTooSlow from error
         except RuntimeError as error:  # the engine's word for a closed or malformed request
             raise UploadBroken from error
-        received += len(chunk)
-        if received > limit:
-            await _drain(chunks)
-            raise UploadTooLarge
         body.write(chunk)
+        received += len(chunk)
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

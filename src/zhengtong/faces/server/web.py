@@ -39,9 +39,11 @@ def run_web(app_factory: AppFactory, host: str, port: int, *, grace: float = 1.7
         deadline.start()
         engine.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        engine.loop.add_signal_handler(number, stop)
-    engine.run()
+    def listen_to_signals() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            engine.loop.add_signal_handler(number, stop)
+
+    engine.run(listen_to_signals)
 
 
 def web_children(

@@ -144,8 +144,12 @@ def add_person(
     name: str,
     password: str,
     clearance: Level = Level.INTERNAL,
+    hashed: str = "",
 ) -> Person:
-    """A person who can sign in. What they may do comes from the posts they are appointed to."""
+    """A person who can sign in. What they may do comes from the posts they are appointed to.
+
+    `hashed` is the password's hash where many people share one, as in a demo or an import.
+    """
     if Person.objects.filter(sign_in_name=sign_in_name).exists():
         raise Invalid({"sign_in_name": f"用户名 {sign_in_name} 已被使用。"})
     _check_password(password)
@@ -153,7 +157,7 @@ def add_person(
         sign_in_name=sign_in_name,
         name=name,
         clearance=min(clearance, act.actor.ceiling),
-        password=make_password(password),
+        password=hashed or make_password(password),
     )
     act.note(person=str(person.pk))
     return person

@@ -62,7 +62,8 @@ def describe(procedure: Procedure, state: State | None = None) -> str:
     if state is not None and state.outcome is not None:
         parts.append(f"案件{procedure.outcomes[state.outcome]}。")
     elif state is not None:
-        parts.append(f"现在在“{procedure.step(state.step).title}”{_progress(state)}。")
+        progress = _progress(state) and f"，{_progress(state)}"
+        parts.append(f"现在在“{procedure.step(state.step).title}”{progress}。")
     return " ".join(parts)
 
 

@@ -7,6 +7,7 @@ delay anything: the tables on both ends are the truth.
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import random
@@ -114,11 +115,11 @@ class Courier(threading.Thread):
     def _hear_doorbell(self) -> None:
         """Ring our own bell for every line the parent writes; end quietly when the stream ends."""
         try:
-            body = compose(self.parent.name, letters=False)
+            proof = base64.urlsafe_b64encode(compose(self.parent.name, letters=False)).decode()
             stream = self.http.request(
-                "POST",
+                "GET",
                 self.parent.url + DOORBELL,
-                body=body,
+                headers={"Authorization": f"Batch {proof}"},  # an empty batch, signed by us
                 preload_content=False,
                 timeout=urllib3.Timeout(connect=5, read=40),
             )

@@ -189,7 +189,7 @@ class _Search:
         if order == "newest":
             result = self._searcher.search(query, limit, offset=offset, order_by_field="date")
             return _total(result), [(0.0, at) for _, at in result.hits]
-        query = asked.ranked(query, asked.scoring(self._wanted))
+        query = asked.ranked(query, asked.raising(self._wanted))
         result = self._searcher.search(query, limit, offset=offset)
         return _total(result), list(result.hits)
 

@@ -10,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING
 
 from zhengtong.kernel.search.entry import Reader, answers_to
+from zhengtong.kernel.search.store import schema
 from zhengtong.kernel.search.words import Phrase
 
 if TYPE_CHECKING:
-    from tantivy import Occur, Query, Schema
-
-# Raising this makes every stored index unreadable on purpose: it is then rebuilt.
-SCHEMA_VERSION = 1
+    from tantivy import Occur, Query
 
 TITLE_WORD = 4.0
 TITLE_RUN = 6.0
@@ -39,29 +36,6 @@ class Scope:
     column: str = ""
     since: datetime | None = None
     until: datetime | None = None
-
-
-@cache
-def schema() -> Schema:
-    """The index: searched terms without positions, facets and date as columns, text as bytes."""
-    from tantivy import SchemaBuilder
-
-    builder = SchemaBuilder()
-    for name in ("words", "title_words"):
-        builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
-    for name in ("grams", "title_grams"):
-        builder.add_text_field(name, tokenizer_name="whitespace", index_option="basic")
-    builder.add_text_field("urn", stored=True, tokenizer_name="raw", index_option="basic")
-    for name in ("kind", "organisation"):
-        builder.add_text_field(
-            name, stored=True, fast=True, tokenizer_name="raw", index_option="basic"
-        )
-    for name in ("site", "column", "audience"):
-        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
-    builder.add_date_field("date", stored=True, indexed=False, fast=True)
-    for name in ("title", "body"):
-        builder.add_bytes_field(name, stored=True)
-    return builder.build()
 
 
 def allowed(reader: Reader, scope: Scope) -> Query:
@@ -89,7 +63,7 @@ def allowed(reader: Reader, scope: Scope) -> Query:
 
 
 def matching(wanted: Sequence[Phrase], *, half: bool = False) -> Query:
-    """Pages that fit the query, not scored. `half`: any half of its words is enough."""
+    """Pages that fit the query, scored by their words. `half`: half of all words is enough."""
     from tantivy import Query
 
     demanded = [phrase for phrase in wanted if not phrase.single]
@@ -101,32 +75,29 @@ def matching(wanted: Sequence[Phrase], *, half: bool = False) -> Query:
     return _all([_carries(phrase) for phrase in demanded])
 
 
-def scoring(wanted: Sequence[Phrase]) -> list[Query]:
-    """What raises a matching page: whole words, words in the title, whole runs."""
+def raising(wanted: Sequence[Phrase]) -> list[Query]:
+    """What raises one matching page above another, beyond the words that made it match."""
     from tantivy import Query
 
     found: list[Query] = []
     for phrase in wanted:
-        found += _terms("words", phrase.words)
         found += [Query.boost_query(q, TITLE_WORD) for q in _terms("title_words", phrase.words)]
-        if phrase.single:
-            found.append(_term("title_grams", phrase.text))
-        if len(phrase.grams) > 1:
-            found.append(Query.const_score_query(_all(_terms("grams", phrase.grams)), BODY_RUN))
         if phrase.grams:
             run = _all(_terms("title_grams", phrase.grams))
             found.append(Query.const_score_query(run, TITLE_RUN))
+        if phrase.single or _is_word(phrase):
+            found += _terms("words", phrase.words)
     lone = [p.words[0] for p in wanted if len(p.words) == 1 and not p.single]
     if lone:
         found.append(Query.const_score_query(_all(_terms("words", lone)), WHOLE_WORDS))
     return found
 
 
-def ranked(condition: Query, scores: Iterable[Query]) -> Query:
-    """Pages meeting a condition, scored by the sum of `scores`."""
+def ranked(condition: Query, raises: Iterable[Query]) -> Query:
+    """Pages meeting a condition, the scores of `raises` added to its own."""
     from tantivy import Occur, Query
 
-    return Query.boolean_query([(Occur.Must, condition), *_should(scores)])
+    return Query.boolean_query([(Occur.Must, condition), *_should(raises)])
 
 
 def both(first: Query, second: Query) -> Query:
@@ -138,12 +109,17 @@ def _carries(phrase: Phrase) -> Query:
     """A run is met by all its words or all its bigrams."""
     from tantivy import Query
 
+    by_words = _all(_terms("words", phrase.words))
     if not phrase.grams:
-        return _all(_terms("words", phrase.words))
-    grams = _all(_terms("grams", phrase.grams))
-    if phrase.words in ((), (phrase.text,)):  # a page with the one word has its bigrams, too
-        return grams
-    return Query.boolean_query(_should([_all(_terms("words", phrase.words)), grams]))
+        return by_words
+    by_grams = Query.const_score_query(_all(_terms("grams", phrase.grams)), BODY_RUN)
+    if not phrase.words or _is_word(phrase):  # a page with the one word has its bigrams, too
+        return by_grams
+    return Query.boolean_query(_should([by_words, by_grams]))
+
+
+def _is_word(phrase: Phrase) -> bool:
+    return phrase.words == (phrase.text,)
 
 
 def _term(field: str, value: str) -> Query:

@@ -1,4 +1,4 @@
-"""Where an index lies on disk: generations of it in one folder, and which of them is in use.
+"""What an index consists of and where it lies: generations in one folder, one of them in use.
 
     <folder>/current            the name of the generation in use, replaced in one step
     <folder>/writer.lock        held by the one process that writes
@@ -13,9 +13,38 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from zhengtong.kernel.search.query import SCHEMA_VERSION
+if TYPE_CHECKING:
+    from tantivy import Schema
+
+# Raised when the schema or the way texts become terms changes: every node then rebuilds.
+SCHEMA_VERSION = 1
+
+
+@cache
+def schema() -> Schema:
+    """The index: searched terms without positions, facets and date as columns, text as bytes."""
+    from tantivy import SchemaBuilder
+
+    builder = SchemaBuilder()
+    for name in ("words", "title_words"):
+        builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
+    for name in ("grams", "title_grams"):
+        builder.add_text_field(name, tokenizer_name="whitespace", index_option="basic")
+    builder.add_text_field("urn", stored=True, tokenizer_name="raw", index_option="basic")
+    for name in ("kind", "organisation"):
+        builder.add_text_field(
+            name, stored=True, fast=True, tokenizer_name="raw", index_option="basic"
+        )
+    for name in ("site", "column", "audience"):
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    builder.add_date_field("date", stored=True, indexed=False, fast=True)
+    for name in ("title", "body"):
+        builder.add_bytes_field(name, stored=True)
+    return builder.build()
 
 
 class SearchError(Exception):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from zhengtong.kernel.search import store
 from zhengtong.kernel.search.entry import Entry, audience
-from zhengtong.kernel.search.query import schema
+from zhengtong.kernel.search.store import schema
 from zhengtong.kernel.search.words import bigrams, characters, words
 
 if TYPE_CHECKING:

@@ -34,12 +34,11 @@ def moment(value: date | datetime | None) -> SafeString:
     """A <time> element: read by people in Chinese, by machines in ISO 8601."""
     if value is None:
         return SafeString("")
-    show = formats.chinese_time if isinstance(value, datetime) else formats.chinese_date
-    return format_html(
-        '<time datetime="{}">{}</time>',
-        formats.machine_time(value),
-        show(value),  # type: ignore[operator]  # the branch above matches show to value
-    )
+    if isinstance(value, datetime):
+        shown = formats.chinese_time(value)
+    else:
+        shown = formats.chinese_date(value)
+    return format_html('<time datetime="{}">{}</time>', formats.machine_time(value), shown)
 
 
 @register.simple_tag

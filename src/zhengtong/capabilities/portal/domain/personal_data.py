@@ -51,7 +51,7 @@ def find_personal_data(text: str, *, today: date | None = None) -> list[Finding]
     """All findings in order of position, without overlaps.
 
     Full-width digits and letters count as their ASCII twins; digits may be split by spaces,
-    hyphens or a line break. With `today`, birth dates after it are not accepted.
+    hyphens or (identity numbers only) a line break. Birth dates lie before `today`, if given.
     """
     flat = text.translate(_NARROW)  # one character for one: spans stay those of `text`
     words = _context(flat)
@@ -65,17 +65,21 @@ def find_personal_data(text: str, *, today: date | None = None) -> list[Finding]
 # ── numbers: runs of digits, perhaps split ───────────────────────────────────
 
 _NARROW: Final = {full: full - 0xFEE0 for full in range(0xFF01, 0xFF5F)}
-_GAP: Final = r"[\s\-‐‑‒–—·.\u200b\u200c\u200d\ufeff]{1,3}"
+# A tab ends a table cell and never stands inside a number; a line break may (wrapped columns).
+_GAP: Final = r"(?:[ \-‐‑‒–—·.\u00a0\u2000-\u200d\u3000\ufeff]{1,3}|\r?\n)"
 _RUN: Final = re.compile(rf"[0-9]+(?:{_GAP}[0-9]+)*(?:(?:{_GAP})?[Xx](?![A-Za-z0-9]))?")
 _PART: Final = re.compile("[0-9]+|[Xx]")
-_LONGEST: Final = 19
+_SHORTEST, _LONGEST = 11, 19
 
 _PROVINCE: Final = re.compile("1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]")  # GB/T 2260
+# How people split an identity number; any other split may be neighbouring columns of a table.
+_IDENTITY_GROUPS: Final = {(6, 8, 4), (6, 4, 4, 4), (4, 4, 4, 4, 2), (3, 3, 4, 4, 4), (1,) * 18}
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK_DIGITS: Final = "10X98765432"
 # Ranges that the ministry has given to mobile networks; 14x and 16x, 17x, 19x only in part.
 _MOBILE: Final = re.compile(r"1(?:3\d|4[5-9]|5[0-35-9]|6[25-7]|7[0-8]|8\d|9[0-35-9])\d{8}")
 _MOBILE_GROUPS: Final = {(11,), (3, 4, 4), (3, 8), (7, 4), (3, 3, 5), (1,) * 11}
+_SCHEME: Final = re.compile("4|5[1-5]|35")  # Visa, Mastercard, JCB
 _COUNTRY_CODE: Final = ("86", "0086")
 
 
@@ -96,33 +100,38 @@ def luhn(number: str) -> bool:
 
 def _numbers(flat: str, words: "_Context", today: date) -> Iterator[Finding]:
     for run in _RUN.finditer(flat):
-        if run.end() - run.start() < 11:
+        if run.end() - run.start() < _SHORTEST:
             continue
-        parts = [
-            (part.group(), part.start() + run.start(), part.end() + run.start())
-            for part in _PART.finditer(run.group())
-        ]
-        for first in range(len(parts)):
-            digits, groups = "", []
-            for piece, _, end in parts[first:]:
+        parts = [(part.group(), *part.span()) for part in _PART.finditer(flat, *run.span())]
+        for first, (_, start, _) in enumerate(parts):
+            digits: str = ""
+            groups: tuple[int, ...] = ()
+            for piece, _, end in parts[first : first + _LONGEST]:
                 digits += piece
-                groups.append(len(piece))
-                if len(digits) > _LONGEST + 4:
+                groups += (len(piece),)
+                if len(digits) > _LONGEST:
                     break
-                span = (parts[first][1], end)
-                verdict = _judge(digits.upper(), tuple(groups), span, words, today)
+                if len(digits) < _SHORTEST:
+                    continue
+                verdict = _judge(digits.upper(), groups, (start, end), flat, words, today)
                 if verdict is not None:
                     kind, certainty = verdict
-                    yield Finding(kind, span, _mask(flat[slice(*span)]), certainty)
+                    yield Finding(kind, (start, end), _mask(flat[start:end]), certainty)
 
 
 def _judge(
-    digits: str, groups: tuple[int, ...], span: tuple[int, int], words: "_Context", today: date
+    digits: str,
+    groups: tuple[int, ...],
+    span: tuple[int, int],
+    flat: str,
+    words: "_Context",
+    today: date,
 ) -> tuple[Kind, Certainty] | None:
     """What one complete sequence of digit groups is, if it is anything."""
     if len(digits) == 18 and _is_identity(digits, today):
-        return Kind.IDENTITY, Certainty.CERTAIN
-    if not digits.isdigit():
+        usual = len(groups) <= 2 or groups in _IDENTITY_GROUPS
+        return Kind.IDENTITY, Certainty.CERTAIN if usual else Certainty.LIKELY
+    if not digits.isdigit() or "\n" in flat[slice(*span)]:
         return None
     if len(digits) == 15 and words.near(_IDENTITY_WORDS, span) and _is_old_identity(digits, today):
         return Kind.IDENTITY, Certainty.LIKELY
@@ -178,7 +187,7 @@ def _bank_card(
     if len(groups) > 1 and not fours and set(groups) != {1}:
         return None
     union = digits.startswith("62") and 16 <= len(digits) <= 19
-    international = digits[0] in "345" and len(digits) == 16
+    international = len(digits) == 16 and _SCHEME.match(digits) is not None
     if not (union or international) or not luhn(digits):
         return None
     if words.near(_BANK_WORDS, span):

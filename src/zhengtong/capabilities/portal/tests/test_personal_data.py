@@ -22,10 +22,8 @@ LUHN_EXAMPLES = ("4111111111111111", "5555555555554444", "6250941006528599")
 
 birth_dates = st.dates(date(1900, 1, 1), date(2026, 11, 23))
 regions = st.sampled_from(["411621", "411602", "110105", "659004", "810000", "350102"])
-chinese = st.text(
-    st.one_of(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), st.sampled_from("，。：\n")),
-    max_size=30,
-)
+hanzi = st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5)
+chinese = st.text(st.one_of(hanzi, st.sampled_from("，。：（）\n")), max_size=30)
 wide = str.maketrans("0123456789X", "０１２３４５６７８９Ｘ")
 
 
@@ -159,6 +157,15 @@ def test_a_roster_row_gives_each_thing_once_and_in_order() -> None:
     ]  # fmt: skip
     assert [row[slice(*f.span)] for f in found][:2] == [number, "13800000000"]
     assert found[1].masked == "138******00"
+
+
+def test_neighbouring_cells_and_lines_do_not_make_a_phone_number() -> None:
+    assert find_personal_data("138\t0000\t0000\n138\n0000\n0000\n") == []
+
+
+def test_large_tables_of_small_numbers_take_linear_time() -> None:
+    """With quadratic work this would take minutes; the suite's own timeout is the judge."""
+    assert find_personal_data("9 " * 200_000) == []
 
 
 def test_a_birth_date_in_the_future_is_none() -> None:

@@ -1,0 +1,178 @@
+"""Bench rows `portal-baked` and `portal-nginx`: the same article page, one process each.
+
+Both serve the same bytes (about 38 KB of Chinese HTML) over loopback, uncompressed, to
+`wrk -t1 -c16`. nginx has one worker and sendfile. `portal-baked` is our server alone over nginx;
+`portal-nginx` is nginx in front of the baked tree as publishing leaves it, over nginx with a
+plain file. Runs alternate and the best of three counts, since other work disturbs either side.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src"
+ROUNDS = 3
+PATH = "/policy/2026/1.html"
+
+NGINX = """
+worker_processes 1;
+daemon off;
+pid {scratch}/nginx.pid;
+error_log {scratch}/nginx.log;
+{user}
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 10000000;
+    charset utf-8;
+    types {{ text/html html; }}
+    client_body_temp_path {scratch}/t1;
+    proxy_temp_path {scratch}/t2;
+    fastcgi_temp_path {scratch}/t3;
+    uwsgi_temp_path {scratch}/t4;
+    scgi_temp_path {scratch}/t5;
+    server {{ listen 127.0.0.1:{plain}; root {scratch}/plain; }}
+    server {{ listen 127.0.0.1:{baked}; root {scratch}/baked; gzip_static on; }}
+}}
+"""
+
+
+def article() -> bytes:
+    """A page as the portal bakes it: some 38 KB."""
+    paragraph = (
+        "<p>各县（市、区）人民政府，市政府各部门：为进一步做好汛期安全工作，现通知如下。</p>\n"
+    )
+    head = '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>通知</title><main>'
+    return (head + paragraph * 340 + "</main></html>").encode()
+
+
+def rows(seconds: int = 5) -> list[dict[str, object]]:
+    """Measure; each of the nine runs lasts `seconds`."""
+    missing = [tool for tool in ("nginx", "wrk") if shutil.which(tool) is None]
+    if missing:
+        raise RuntimeError(f"needed and not installed: {', '.join(missing)}")
+    sys.path.insert(0, str(SOURCE))
+    from zhengtong.kernel.baked import BakedStore
+
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        scratch.chmod(0o755)
+        BakedStore(scratch / "baked").write(PATH, article(), "text/html")
+        plain = scratch / "plain" / PATH.lstrip("/")
+        plain.parent.mkdir(parents=True)
+        plain.write_bytes(article())
+        ours, baked_port, plain_port = free_ports(3)
+        with nginx(scratch, plain_port, baked_port), our_server(scratch / "baked", ours):
+            ports = (ours, plain_port, baked_port)
+            best = dict.fromkeys(ports, 0.0)
+            for _ in range(ROUNDS):
+                for port in ports:
+                    best[port] = max(best[port], requests_per_second(port, seconds))
+    return [
+        row("portal-baked", best[ours], best[plain_port]),
+        row("portal-nginx", best[baked_port], best[plain_port]),
+    ]
+
+
+def row(name: str, ours: float, reference: float) -> dict[str, object]:
+    """One line of the table."""
+    return {
+        "name": name,
+        "ours": round(ours),
+        "reference": round(reference),
+        "ratio": round(ours / reference, 3),
+        "unit": "req/s",
+    }
+
+
+def requests_per_second(port: int, seconds: int) -> float:
+    """One run of wrk; raises if any answer was not the page."""
+    command = ["wrk", "-t1", "-c16", f"-d{seconds}s", f"http://127.0.0.1:{port}{PATH}"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"Requests/sec:\s+([\d.]+)", told)
+    if found is None or "Non-2xx" in told or "Socket errors" in told:
+        raise RuntimeError(told)
+    return float(found[1])
+
+
+@contextmanager
+def nginx(scratch: Path, plain: int, baked: int) -> Iterator[None]:
+    """nginx with one worker on two ports."""
+    import os
+
+    user = "user root;" if os.geteuid() == 0 else ""
+    config = scratch / "nginx.conf"
+    config.write_text(NGINX.format(scratch=scratch, plain=plain, baked=baked, user=user))
+    with running(["nginx", "-c", str(config), "-e", str(scratch / "nginx.log")], plain):
+        yield
+
+
+@contextmanager
+def our_server(root: Path, port: int) -> Iterator[None]:
+    """One web process of ours."""
+    with running([sys.executable, __file__, str(root), str(port)], port):
+        yield
+
+
+@contextmanager
+def running(command: list[str], port: int) -> Iterator[None]:
+    """A server, from the moment it answers until it has ended."""
+    process = subprocess.Popen(command)
+    try:
+        for _ in range(500):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.02)
+        else:
+            raise RuntimeError(f"{command[0]} does not answer")
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on right now."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def serve(root: Path, port: int) -> None:
+    """What `our_server` runs."""
+    sys.path.insert(0, str(SOURCE))
+    from zhengtong.faces.server.pages import BakedPages
+    from zhengtong.faces.server.rsgi import Application
+    from zhengtong.faces.server.web import run_web
+
+    run_web(lambda: Application(BakedPages(root), no_site), "127.0.0.1", port)
+
+
+def no_site(environ: object, start_response: object) -> list[bytes]:
+    """No page but the baked ones may be asked for."""
+    raise LookupError("not a baked page")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        serve(Path(sys.argv[1]), int(sys.argv[2]))
+    else:
+        for line in rows():
+            print(line)

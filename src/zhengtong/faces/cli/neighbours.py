@@ -1,0 +1,72 @@
+"""`zhengtong node card|admit|list`: how two nodes come to know each other.
+
+Each side prints its card, hands it over by a trusted way, and admits the other's. Invitation by
+token and approval by two administrators build on the same two acts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from zhengtong.faces.cli.start import CommandFailed, enter
+
+
+def add(words: Any) -> None:
+    word = words.add_parser("node", help="this node's card, and the nodes it exchanges with")
+    acts = word.add_subparsers(required=True, metavar="ACT")
+    card = acts.add_parser("card", help="print this node's card, to be given to a neighbour")
+    card.set_defaults(run=print_card)
+    admit = acts.add_parser("admit", help="admit a neighbour by its card")
+    admit.add_argument("card", type=Path, help="the file with the neighbour's card")
+    admit.set_defaults(run=admit_card)
+    listing = acts.add_parser("list", help="the neighbours and the state of their links")
+    listing.set_defaults(run=list_neighbours)
+
+
+def print_card(chosen: argparse.Namespace) -> int:
+    enter(chosen.node)
+    from zhengtong.kernel.messages.identity import own_card
+
+    print(json.dumps(own_card().to_json(), ensure_ascii=False, indent=2))
+    return 0
+
+
+def admit_card(chosen: argparse.Namespace) -> int:
+    """Take a card into the list of neighbours; a tampered one is refused."""
+    enter(chosen.node)
+    from django.conf import settings
+
+    from zhengtong.kernel.directory.actors import node_actor
+    from zhengtong.kernel.messages.membership import admit
+    from zhengtong.wire.errors import WireError
+    from zhengtong.wire.keys import NodeCard
+
+    try:
+        card = NodeCard.from_json(json.loads(chosen.card.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise CommandFailed(f"cannot read {chosen.card}: {error.strerror}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CommandFailed(f"{chosen.card} is not a card: {error}") from error
+    except WireError as error:
+        raise CommandFailed(f"the card is refused: {error.en}") from error
+    parent = settings.NODE.parent
+    admit(node_actor({"messages.admit"}), card, is_parent=bool(parent and parent.name == card.node))
+    print(f"✓ {card.node} ({card.title}), key {card.signing_kid.hex()}. Compare the key by telephone.")
+    return 0
+
+
+def list_neighbours(chosen: argparse.Namespace) -> int:
+    enter(chosen.node)
+    from zhengtong.kernel.messages.models import Neighbour
+
+    for link in Neighbour.objects.order_by("-is_parent", "name"):
+        seen = link.last_contact.isoformat(timespec="seconds") if link.last_contact else "never"
+        print(
+            f"{'↑' if link.is_parent else '↓'} {link.name:20} last contact {seen}, "
+            f"unreceipted {link.sealed - link.receipted}, received {link.received}"
+            + (f", {link.failures} failures: {link.last_error}" if link.failures else "")
+        )
+    return 0

@@ -1,0 +1,106 @@
+"""`zhengtong serve` and `zhengtong worker`: a node running."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zhengtong.faces.cli.start import CommandFailed, enter, require_ready
+
+if TYPE_CHECKING:
+    from zhengtong.faces.server.rsgi import Application
+
+
+def add(words: Any) -> None:
+    word = words.add_parser("serve", help="run the node: its web processes and its workers")
+    word.set_defaults(run=lambda chosen: serve(chosen.node))
+    word = words.add_parser("worker", help="run one more worker, on this or another machine")
+    word.set_defaults(run=lambda chosen: work(chosen.node))
+
+
+def serve(node_file: Path) -> int:
+    """Supervise the node's processes until stopped; a crashed one is started again."""
+    from zhengtong.faces.server.supervisor import Supervisor
+    from zhengtong.faces.server.web import PortTaken, web_children
+
+    enter(node_file)
+    from django.conf import settings
+
+    node = settings.NODE
+    require_ready()
+    bake_static()
+    try:
+        web = web_children(application, node.host, node.port, web_processes=node.web_processes)
+    except PortTaken as error:
+        raise CommandFailed(
+            f"{error}. Stop what listens there, or change `listen` in {node_file}."
+        ) from error
+    _warm()
+    return Supervisor([*web, *_workers(node.workers)]).run()
+
+
+def work(node_file: Path) -> int:
+    """One worker in the foreground."""
+    enter(node_file)
+    require_ready()
+    _run_worker()
+    return 0
+
+
+def _workers(count: int) -> list[Any]:
+    from zhengtong.faces.server.child import Child
+
+    names = ["worker"] if count == 1 else [f"worker-{number + 1}" for number in range(count)]
+    return [Child(name, _run_worker) for name in names]
+
+
+def _run_worker() -> None:
+    from zhengtong.kernel.worker import Worker
+
+    Worker().run()
+
+
+def _warm() -> None:
+    """Import before forking what both kinds of process use: it is then in memory once."""
+    import zhengtong.faces.wsgi
+    import zhengtong.kernel.worker  # noqa: F401
+
+
+def application() -> Application:
+    """What a web process serves: baked pages, live streams, and Django for the rest."""
+    from django.conf import settings
+
+    from zhengtong.faces.server.pages import BakedPages
+    from zhengtong.faces.server.rsgi import Application
+    from zhengtong.faces.streams import handlers
+    from zhengtong.faces.wsgi import application as wsgi
+
+    node = settings.NODE
+    return Application(
+        BakedPages(node.baked),
+        wsgi,
+        handlers(),
+        threads=node.threads,
+        upload_limit=(node.max_upload_mb + 8) << 20,
+    )
+
+
+def bake_static() -> None:
+    """Lay our style sheets and scripts among the baked pages; only what has changed is written."""
+    from django.conf import settings
+    from django.contrib.staticfiles.finders import get_finders
+
+    from zhengtong.kernel.baked import CONTENT_TYPES, BakedStore, suffix_of
+
+    store = BakedStore(settings.NODE.baked)
+    for finder in get_finders():
+        for name, storage in finder.list(["*.map"]):
+            with storage.open(name) as file:
+                body = file.read()
+            path = f"{settings.STATIC_URL}{name}"
+            there = store.read(path)
+            if there is None or there.body != body:
+                store.write(path, body, CONTENT_TYPES[suffix_of(path)])
+
+
