@@ -54,7 +54,7 @@ def article() -> bytes:
         "<p>各县（市、区）人民政府，市政府各部门：为进一步做好汛期安全工作，现通知如下。</p>\n"
     )
     head = '<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>通知</title><main>'
-    return (head + paragraph * 340 + "</main></html>").encode()
+    return (head + paragraph * 316 + "</main></html>").encode()
 
 
 def rows(seconds: int = 5) -> list[dict[str, object]]:

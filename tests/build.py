@@ -20,9 +20,10 @@ from zhengtong.kernel.messages import reactions, timers
 PASSWORD = "test-password"
 
 CLERK = (
-    "documents.draft documents.revise documents.submit documents.dispatch documents.remind "
+    "documents.draft documents.revise documents.submit documents.drop documents.dispatch "
+    "documents.remind "
     "documents.sign_for documents.register documents.return documents.read documents.close "
-    "documents.offer"
+    "documents.offer documents.export_evidence"
 ).split()
 LEADER = (
     "documents.review documents.countersign documents.issue documents.instruct documents.read"

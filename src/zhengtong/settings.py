@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "zhengtong.kernel",
     "zhengtong.ui",
+    "zhengtong.faces.office",
     "zhengtong.capabilities.documents",
     "zhengtong.capabilities.portal",
 ]

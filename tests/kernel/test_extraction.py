@@ -153,6 +153,13 @@ def test_a_truncated_pdf_is_unreadable_or_partly_read(tmp_path: Path) -> None:
     assert read(tmp_path, whole[:60], PDF.media_type).problem is Problem.UNREADABLE
 
 
+def test_a_pdf_behind_a_password_is_named_as_such(tmp_path: Path) -> None:
+    key = b"41" * 32
+    lock = b"/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<%s>/U<%s>>>" % (key, key)
+    locked = one_page_pdf("Flood").replace(b"/Root 1 0 R", b"/Root 1 0 R" + lock)
+    assert read(tmp_path, locked, PDF.media_type).problem is Problem.ENCRYPTED
+
+
 def test_an_unknown_type_is_unsupported(tmp_path: Path) -> None:
     assert read(tmp_path, b"x", "image/png").problem is Problem.UNSUPPORTED
 

@@ -145,6 +145,16 @@ async def chatter(request: Request) -> Stream:
     return Stream(chunks(), byte_limit=50_000)
 
 
+async def failing(request: Request) -> Stream:
+    """Breaks after its first chunk."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"first"
+        raise RuntimeError("a defect in the source")
+
+    return Stream(chunks())
+
+
 async def silence(request: Request) -> Stream:
     """Says nothing: ended by its idle limit."""
 
@@ -167,7 +177,13 @@ def build() -> Application:
     return Application(
         BakedPages(ROOT / "baked", streamed_from=200_000),
         either,
-        {"/events/": events, "/poll/": poll, "/chatter/": chatter, "/events/silence": silence},
+        {
+            "/events/": events,
+            "/events/silence": silence,
+            "/poll/": poll,
+            "/chatter/": chatter,
+            "/failing/": failing,
+        },
         threads=THREADS,
         upload_limit=UPLOAD_LIMIT,
         stream_limit=STREAM_LIMIT,

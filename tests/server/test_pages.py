@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from zhengtong.kernel.baked import BakedStore
 from zhengtong.faces.server.pages import BakedPages
+from zhengtong.kernel.baked import BakedStore
 
 HTML = "text/html"
 

@@ -56,6 +56,21 @@ def test_limits_end_a_stream(site: Site) -> None:
     assert set(body) == set(b": \n") and 2 <= body.count(b":") <= 8
 
 
+def test_readers_who_leave_while_being_sent_to_leave_no_trace(site: Site) -> None:
+    before = (site.root / "log").read_text()
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", site.port), timeout=5) as raw:
+            raw.sendall(b"GET /chatter/ HTTP/1.1\r\nHost: x\r\n\r\n")
+            raw.recv(100)
+    assert site.ask("/poll/")[1] == b"answer"
+    assert (site.root / "log").read_text() == before
+
+
+def test_a_source_that_fails_is_logged(site: Site) -> None:
+    assert site.ask("/failing/")[1] == b"first"
+    assert until(lambda: "a defect in the source" in (site.root / "log").read_text())
+
+
 def test_too_many_streams_are_refused_and_pages_still_served(own_site: Callable[..., Site]) -> None:
     site = own_site()
     readers = [listen(site) for _ in range(sample_site.STREAM_LIMIT)]

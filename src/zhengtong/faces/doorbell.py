@@ -1,4 +1,9 @@
-"""The doorbell: a child keeps this stream open and is told when letters wait for it."""
+"""The doorbell: a neighbour keeps one stream open here and hears when mail waits for it.
+
+It proves who it is with an empty batch of its own, in the header `Authorization: Batch <base64url>`
+(the stream has no body). That batch takes no part in the exchange: its counter is not noted, so
+it can neither overtake nor outdate a dial that runs at the same time.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +12,69 @@ import binascii
 from collections.abc import AsyncIterator
 
 from django.conf import settings
+from django.db import close_old_connections
 
 from zhengtong.faces.server.streams import Request, Stream
-from zhengtong.faces.wake import wake
+from zhengtong.faces.watch import Watch
 from zhengtong.kernel import moment
-from zhengtong.kernel.messages.exchange import has_mail
+from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.identity import finder
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.wire.batch import decode_batch, require_fresh
 from zhengtong.wire.errors import WireError
 
-LOOK_AGAIN = 5.0
-HEADERS = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
+SCHEME = "Batch "
+MAX_PROOF = 16 * 1024
+MAIL = b"mail\n"
+TEXT = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
 
 
 async def listen(request: Request) -> Stream:
-    """A line `mail` whenever letters wait for the node that signed the request's batch."""
-    scheme, _, proof = request.headers.get("authorization", "").partition(" ")
+    """One line `mail` when letters wait for the neighbour, and another for every new one."""
+    name = await request.in_thread(who, request.headers.get("authorization", ""))
+    if name is None:
+        return Stream(_nothing(), status=401, headers=TEXT)
+    return Stream(_mail(request, name), headers=TEXT, life_limit=3600, idle_limit=3600)
+
+
+def who(authorization: str) -> str | None:
+    """The neighbour that signed this proof just now, or None."""
+    close_old_connections()
+    if not authorization.startswith(SCHEME) or len(authorization) > MAX_PROOF:
+        return None
     try:
-        name = await request.in_thread(_caller, proof if scheme == "Batch" else "")
-    except (WireError, binascii.Error) as error:
-        return Stream(_once(f"refused: {error}\n".encode()), status=401, headers=HEADERS)
-    return Stream(_mail(request, name), headers=HEADERS, heartbeat=b"\n", idle_limit=3600)
-
-
-def _caller(proof: str) -> str:
-    """The neighbour that signed an empty batch for us just now. Raises WireError."""
-    neighbours = Neighbour.objects.filter(suspended=False)
-    data = base64.b64decode(proof, altchars=b"-_", validate=True)
-    batch = decode_batch(data, finder(*neighbours), receiver=settings.NODE.name)
-    require_fresh(batch, 0, moment.now())
+        proof = base64.urlsafe_b64decode(authorization.removeprefix(SCHEME).encode())
+        neighbours = Neighbour.objects.filter(suspended=False)
+        batch = decode_batch(proof, finder(*neighbours), receiver=settings.NODE.name)
+        require_fresh(batch, 0, moment.now())
+    except (WireError, binascii.Error, UnicodeEncodeError):
+        return None
     return batch.sender
 
 
 async def _mail(request: Request, name: str) -> AsyncIterator[bytes]:
-    while True:
-        if await request.in_thread(has_mail, name):
-            yield b"mail\n"
-        await wake.wait(LOOK_AGAIN)
+    async for _ in _letters.changes([name], request.in_thread):
+        if await request.in_thread(_waiting, name):
+            yield MAIL
 
 
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+async def _nothing() -> AsyncIterator[bytes]:
+    for line in ():
+        yield line
+
+
+def _waiting(name: str) -> bool:
+    close_old_connections()
+    return exchange.has_mail(name)
+
+
+def _look(mark: dict[str, int] | None) -> tuple[dict[str, int], frozenset[str] | None]:
+    """Which neighbours have been given new numbers since the last look."""
+    close_old_connections()
+    sealed = dict(Neighbour.objects.values_list("name", "sealed"))
+    if mark is None:
+        return sealed, None
+    return sealed, frozenset(name for name, high in sealed.items() if high > mark.get(name, 0))
+
+
+_letters: Watch[str, dict[str, int]] = Watch("doorbell", _look)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth import get_user, logout
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from zhengtong.faces import errors
 from zhengtong.kernel import moment
-from zhengtong.kernel.directory.actors import anonymous, person_actor
+from zhengtong.kernel.directory.actors import Actor, anonymous, person_actor
+from zhengtong.kernel.directory.models import Person
 from zhengtong.kernel.directory.signin import session_over
 from zhengtong.kernel.errors import HouseError
 
@@ -18,6 +22,8 @@ POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"
 )
+SIGN_IN = "/sign-in"
+NO_POST = "您目前没有在任岗位，不能查看或办理业务。请联系本单位管理员办理任职。"
 
 Next = Callable[[HttpRequest], HttpResponse]
 
@@ -41,6 +47,7 @@ class SignedIn:
     """`request.actor` is always present: the person signed in, or the anonymous public.
 
     A session ends when idle or too old; it is then forgotten on the server, not just in the page.
+    In the office every view asks for a sign-in unless it is marked `login_not_required`.
     """
 
     def __init__(self, get_response: Next) -> None:
@@ -49,20 +56,46 @@ class SignedIn:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.actor = anonymous()  # type: ignore[attr-defined]
         if request.session.get("_auth_user_id"):
-            person = get_user(request)
-            times = request.session.get("signed_in"), request.session.get("seen")
-            if not person.is_authenticated or not all(times) or _over(times):
+            actor = actor_of(request)
+            if actor is None:
                 logout(request)
             else:
-                address = request.META.get("REMOTE_ADDR", "")
-                request.actor = person_actor(person, address=address)  # type: ignore
-                _seen(request)
+                request.actor = actor  # type: ignore[attr-defined]
+                if not _in_background(request):
+                    _seen(request)
         return self.get_response(request)
 
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """Turn away who may not see this page at all."""
+        if settings.PUBLIC_FACE or not getattr(view, "login_required", True):
+            return None
+        actor: Actor = request.actor  # type: ignore[attr-defined]
+        if not actor.anonymous:
+            return None if actor.organisations else errors.page(request, 403, NO_POST)
+        if _in_background(request):
+            return HttpResponse(status=401)  # htmx leaves the page as it is
+        query = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
+        return HttpResponseRedirect(f"{SIGN_IN}?{query}" if query else SIGN_IN)
 
-def _over(times: tuple[str, str]) -> bool:
-    signed_in, seen = (datetime.fromisoformat(item) for item in times)
-    return session_over(signed_in, seen)
+
+def actor_of(request: HttpRequest) -> Actor | None:
+    """The person whose session this request carries, or None when it is over."""
+    times = request.session.get("signed_in"), request.session.get("seen")
+    person = get_user(request)
+    if not isinstance(person, Person) or not all(times) or _over(*times):
+        return None
+    return person_actor(person, address=request.META.get("REMOTE_ADDR", ""))
+
+
+def _over(signed_in: str, seen: str) -> bool:
+    return session_over(datetime.fromisoformat(signed_in), datetime.fromisoformat(seen))
+
+
+def _in_background(request: HttpRequest) -> bool:
+    """A page renewing a part of itself is no sign that anybody sits before it."""
+    return request.method == "GET" and request.headers.get("HX-Request") == "true"
 
 
 def _seen(request: HttpRequest) -> None:

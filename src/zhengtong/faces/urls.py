@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 
 from zhengtong.faces import exchange
@@ -11,7 +12,7 @@ from zhengtong.kernel.capability import capabilities
 face = "public" if settings.PUBLIC_FACE else "office"
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("exchange", exchange.dial),
+    path("exchange", login_not_required(exchange.dial)),  # signed by the neighbour's own key
     *(
         path(prefix, include(urlconf))
         for capability in capabilities()

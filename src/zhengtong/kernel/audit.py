@@ -39,6 +39,7 @@ class AuditEntry(models.Model):
     actor = models.CharField(max_length=80)
     actor_name = models.CharField(max_length=40)
     organisation = models.UUIDField(null=True, db_index=True)
+    subject = models.CharField(max_length=120, default="", db_index=True)  # the first of these
     objects_named = models.JSONField(default=list)
     outcome = models.CharField(max_length=10)
     reason = models.CharField(max_length=300, default="")
@@ -72,13 +73,15 @@ class AuditCheckpoint(models.Model):
 def record(act: Act, outcome: str, reason: str = "") -> AuditEntry:
     """Write the act's row. Called inside its transaction; if this fails, the act fails."""
     actor = act.actor
+    named = list(dict.fromkeys(item.urn for item in act.records))
     return AuditEntry.objects.create(
         at=act.now,
         verb=act.verb,
         actor=actor.urn,
         actor_name=actor.name,
         organisation=actor.organisations[0] if actor.organisations else None,
-        objects_named=list(dict.fromkeys(item.urn for item in act.records)),
+        subject=named[0] if named else "",
+        objects_named=named,
         outcome=outcome,
         reason=reason[:300],
         detail=act.detail,
@@ -102,6 +105,7 @@ def canonical(entry: AuditEntry) -> bytes:
             "actor": entry.actor,
             "actor_name": entry.actor_name,
             "organisation": str(entry.organisation) if entry.organisation else None,
+            "subject": entry.subject,
             "objects": entry.objects_named,
             "outcome": entry.outcome,
             "reason": entry.reason,

@@ -12,6 +12,7 @@ from zhengtong.kernel.directory.models import (
     PostDuty,
     SignInAttempt,
 )
+from zhengtong.kernel.directory.sessions import OpenSession
 from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.flow.models import Case, Step
 from zhengtong.kernel.messages.models import (
@@ -52,6 +53,7 @@ __all__ = [
     "Named",
     "Neighbour",
     "Notice",
+    "OpenSession",
     "Organisation",
     "OrganisationVersion",
     "Person",

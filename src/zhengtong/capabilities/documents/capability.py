@@ -10,6 +10,7 @@ CAPABILITY = Capability(
     modules=(
         "zhengtong.capabilities.documents.commands.outgoing",
         "zhengtong.capabilities.documents.commands.incoming",
+        "zhengtong.capabilities.documents.commands.evidence",
         "zhengtong.capabilities.documents.reactions",
     ),
     urls=(("office", "documents/", "zhengtong.capabilities.documents.web.urls"),),

@@ -65,6 +65,9 @@ def _warm() -> None:
     """Import before forking what both kinds of process use: it is then in memory once."""
     import zhengtong.faces.wsgi
     import zhengtong.kernel.worker  # noqa: F401
+    from django.db import connections
+
+    connections.close_all()  # a connection must not be shared across a fork
 
 
 def application() -> Application:
@@ -99,6 +102,8 @@ def bake_static() -> None:
             with storage.open(name) as file:
                 body = file.read()
             path = f"{settings.STATIC_URL}{name}"
+            if suffix_of(path) not in CONTENT_TYPES:
+                continue  # a package's notes, not something a page asks for
             there = store.read(path)
             if there is None or there.body != body:
                 store.write(path, body, CONTENT_TYPES[suffix_of(path)])

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from zhengtong.faces.server.negotiation import accepts_gzip, byte_range, matches
 from zhengtong.kernel.baked import (
     COMPRESSIBLE,
     CONTENT_TYPES,
@@ -24,7 +25,6 @@ from zhengtong.kernel.baked import (
     relative_file,
     suffix_of,
 )
-from zhengtong.faces.server.negotiation import accepts_gzip, byte_range, matches
 
 Headers = list[tuple[str, str]]
 HeaderGet = Callable[[str], str | None]

@@ -8,6 +8,7 @@ byte limit and a life limit; a browser's EventSource reconnects by itself and re
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 EVENT_STREAM = (
     ("content-type", "text/event-stream; charset=utf-8"),
@@ -120,11 +122,17 @@ class Streams:
                         chunk = following.result()
                     except StopAsyncIteration:
                         return
+                    except Exception:
+                        _log.exception("the source of a stream failed")
+                        return
                     finally:
                         following = None
                     spoke = time.monotonic()
                 if chunk:
-                    await transport.send_bytes(chunk)
+                    try:
+                        await transport.send_bytes(chunk)
+                    except RuntimeError:  # the engine's word for a client who just left
+                        return
                     sent += len(chunk)
         finally:
             self._open -= 1

@@ -74,6 +74,7 @@ def start(act: Act, record: Record, key: str, data: Mapping[str, Any], looks: Lo
         subject=record.urn,
         procedure=procedure.key,
         version=procedure.version,
+        opening={"owner": str(record.owner_id), "data": dict(data), "at": act.now.isoformat()},
     )
     _store(case, outcome.state, fresh=True)
     _carry_out(act, case, record, outcome.effects, looks)
@@ -191,7 +192,7 @@ def _open(case: Case, record: Record, effect: OpenTask, looks: Looks) -> None:
 
 
 def _close(act: Act, case: Case, effect: CloseTask) -> None:
-    done = effect.why in (Closing.DONE, Closing.RETURNED)
+    done = effect.why is Closing.DONE
     Task.objects.unlabelled("closing a task follows the case's own act").filter(
         case_id=case.pk, number=effect.number, closed_at=None
     ).update(closed_at=act.now, closed_by=act.actor.person if done else None)

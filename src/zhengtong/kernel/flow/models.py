@@ -11,7 +11,8 @@ from zhengtong.kernel.records import Record
 class Case(Record):
     """A record's way through a procedure, pinned to the version it began with.
 
-    `state` is `codec.write_state` of the engine's state; the log in `Step` can rebuild it.
+    `state` is `codec.write_state` of the engine's state; `opening` (owner, data, time) and the
+    log in `Step` can rebuild it.
     """
 
     subject = models.CharField(max_length=120, unique=True)
@@ -19,6 +20,7 @@ class Case(Record):
     version = models.PositiveIntegerField()
     step = models.CharField(max_length=40)
     outcome = models.CharField(max_length=40, default="")
+    opening = models.JSONField()
     state = models.JSONField()
     due_at = models.DateTimeField(null=True)
 

@@ -13,7 +13,7 @@ from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.messages import facts, pieces
 from zhengtong.kernel.messages.identity import card_of, own_keys
 from zhengtong.kernel.messages.models import Letter, Message, Neighbour, Sent
-from zhengtong.wire.envelope import Content, Sealed, seal_disclosed
+from zhengtong.wire.envelope import Content, FileRef, Sealed, seal_disclosed
 from zhengtong.wire.errors import WireError
 
 BATCH = 100
@@ -70,10 +70,9 @@ def _is_piece(message: Message) -> bool:
 def _seal(letter: Letter, neighbour: Neighbour) -> Sealed:
     message = letter.message
     fact = bytes(message.body)
-    if _is_piece(message):
-        piece = facts.decode(message.kind, fact)
-        assert isinstance(piece, pieces.FilePiece)
-        fact = pieces.enclose(piece)
+    told = facts.decode(message.kind, fact)
+    if isinstance(told, pieces.FilePiece):
+        fact = pieces.enclose(told)
     content = Content(
         message_id=message.pk,
         kind=message.kind,
@@ -83,6 +82,10 @@ def _seal(letter: Letter, neighbour: Neighbour) -> Sealed:
         lane=letter.lane,
         sent_at=message.at,
         body=pack(fact, message.addressees, message.subject),
+        files=tuple(
+            FileRef(item.name, item.size, bytes.fromhex(item.sha256))
+            for item in facts.files_of(told)
+        ),
     )
     return seal_disclosed(content, own_keys(), [card_of(neighbour)], None, os.urandom)
 

@@ -16,7 +16,15 @@ from zhengtong.kernel import capability
 from zhengtong.kernel.directory.actors import Actor
 from zhengtong.kernel.directory.models import Organisation
 from zhengtong.kernel.records import Record
-from zhengtong.kernel.search import Entry, Index, IndexBusy, IndexWriter, Reader, add_words
+from zhengtong.kernel.search import (
+    Entry,
+    Index,
+    IndexBusy,
+    IndexUnwritable,
+    IndexWriter,
+    Reader,
+    add_words,
+)
 from zhengtong.kernel.search.queue import Changed
 
 BATCH = 200
@@ -59,9 +67,14 @@ class Indexer:
         if not changed:
             return False
         try:
-            writer = self._open()
+            return self._apply(self._open(), changed)
         except IndexBusy:
             return False
+        except IndexUnwritable:
+            self.close()  # a failed writer stays dead; a fresh one tries again
+            raise
+
+    def _apply(self, writer: IndexWriter, changed: list[Changed]) -> bool:
         upserts, deletes = [], []
         for label, pk in {(item.model, item.record) for item in changed}:
             entry = _entry(label, pk)
@@ -77,7 +90,10 @@ class Indexer:
     def rebuild(self) -> int:
         """Make the index anew from the tables; how many entries it holds."""
         newest = Changed.objects.order_by("-id").values_list("id", flat=True).first() or 0
-        count = self._open().rebuild(all_entries())
+        if self._writer is None:
+            teach_names()
+            self._writer = IndexWriter(settings.NODE.index)
+        count = self._writer.rebuild(all_entries())
         Changed.objects.filter(pk__lte=newest).delete()
         return count
 

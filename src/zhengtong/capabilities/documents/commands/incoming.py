@@ -116,6 +116,7 @@ def sign_for(act: Act, incoming: Incoming) -> Incoming:
     act.tell(
         messages.SignedFor(document.pk, incoming.owner_id, act.actor.name, act.now),
         to=[_answer_to(document)],
+        about=document,
         lane=Lane.URGENT,
     )
     return incoming
@@ -134,6 +135,7 @@ def return_document(act: Act, incoming: Incoming, reason: str, *, step: str) -> 
     act.tell(
         messages.Returned(document.pk, incoming.owner_id, act.actor.name, act.now, text),
         to=[_answer_to(document)],
+        about=document,
         lane=Lane.URGENT,
     )
     return incoming
@@ -176,6 +178,7 @@ def instruct(
     act.tell(
         messages.Read(document.pk, incoming.owner_id, act.actor.name, act.now),
         to=[_answer_to(document)],
+        about=document,
     )
     return incoming
 

@@ -101,6 +101,18 @@ def submit(act: Act, document: Document, countersigners: Sequence[UUID] | None =
     return document
 
 
+@command("documents.drop", title="作废")
+def drop(act: Act, document: Document, reason: str = "") -> Document:
+    """Give up a draft that is still, or again, with its drafter. Nothing is deleted."""
+    document.require(State.DRAFTING)
+    cases.take(
+        act, document, ActionKind.CLOSE, "draft", looks(document), opinion=reason.strip()[:2000]
+    )
+    document.state = State.DROPPED
+    document.save(update_fields=["state"])
+    return document
+
+
 def _decide(
     act: Act, document: Document, step: str, agree: bool, opinion: str, to_step: str
 ) -> Document:

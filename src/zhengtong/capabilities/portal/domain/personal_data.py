@@ -68,7 +68,7 @@ _NARROW: Final = {full: full - 0xFEE0 for full in range(0xFF01, 0xFF5F)}
 # A tab ends a table cell and never stands inside a number; a line break may (wrapped columns).
 _GAP: Final = r"(?:[ \-‐‑‒–—·.\u00a0\u2000-\u200d\u3000\ufeff]{1,3}|\r?\n)"
 _RUN: Final = re.compile(rf"[0-9]+(?:{_GAP}[0-9]+)*(?:(?:{_GAP})?[Xx](?![A-Za-z0-9]))?")
-_PART: Final = re.compile("[0-9]+|[Xx]")
+_PART: Final = re.compile("[0-9]+[Xx]?|[Xx]")
 _SHORTEST, _LONGEST = 11, 19
 
 _PROVINCE: Final = re.compile("1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]")  # GB/T 2260
@@ -80,7 +80,7 @@ _CHECK_DIGITS: Final = "10X98765432"
 _MOBILE: Final = re.compile(r"1(?:3\d|4[5-9]|5[0-35-9]|6[25-7]|7[0-8]|8\d|9[0-35-9])\d{8}")
 _MOBILE_GROUPS: Final = {(11,), (3, 4, 4), (3, 8), (7, 4), (3, 3, 5), (1,) * 11}
 _SCHEME: Final = re.compile("4|5[1-5]|35")  # Visa, Mastercard, JCB
-_COUNTRY_CODE: Final = ("86", "0086")
+_COUNTRY_CODES: Final = ("", "86", "0086")
 
 
 def check_digit(first17: str) -> str:
@@ -131,7 +131,7 @@ def _judge(
     if len(digits) == 18 and _is_identity(digits, today):
         usual = len(groups) <= 2 or groups in _IDENTITY_GROUPS
         return Kind.IDENTITY, Certainty.CERTAIN if usual else Certainty.LIKELY
-    if not digits.isdigit() or "\n" in flat[slice(*span)]:
+    if not digits.isdigit() or flat.find("\n", *span) >= 0:
         return None
     if len(digits) == 15 and words.near(_IDENTITY_WORDS, span) and _is_old_identity(digits, today):
         return Kind.IDENTITY, Certainty.LIKELY
@@ -163,17 +163,14 @@ def _is_birth_date(digits: str, today: date) -> bool:
 
 
 def _is_mobile(digits: str, groups: tuple[int, ...]) -> bool:
-    for code in ("", *_COUNTRY_CODE):
-        number = digits.removeprefix(code) if code else digits
-        if len(number) != len(digits) - len(code) or not _MOBILE.fullmatch(number):
-            continue
-        rest = groups
-        if code:
-            apart = groups[0] == len(code)
-            rest = groups[1:] if apart else (groups[0] - len(code), *groups[1:])
-        if rest in _MOBILE_GROUPS:
-            return True
-    return False
+    """Eleven digits, or thirteen and fifteen with the country code before them."""
+    code = len(digits) - 11
+    if digits[:code] not in _COUNTRY_CODES or not _MOBILE.fullmatch(digits, code):
+        return False
+    if code and groups[0] >= code:
+        apart = groups[0] == code
+        groups = groups[1:] if apart else (groups[0] - code, *groups[1:])
+    return groups in _MOBILE_GROUPS
 
 
 def _bank_card(

@@ -3,8 +3,7 @@
 Typefaces. GB/T 9704 asks for 小标宋, 仿宋, 黑体 and 楷体. The office's own licensed fonts are
 used where they are installed; otherwise free fonts stand in: Noto Serif SC for 小标宋 (thickened
 by an outline), 仿宋 and 楷体, Noto Sans SC for 黑体. The stand-ins keep every measure of the
-layout, but the letterforms are not those of the standard, and the printed page says so to anyone
-who knows them. `stand_ins()` tells which roles are affected, for the self-check of a node.
+layout, but the letterforms are not those of the standard, and anyone who knows them sees it.
 """
 
 import json
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import typst
@@ -48,28 +47,24 @@ def to_pdf(template: Path, data: Mapping[str, object], *, timestamp: datetime) -
     Data never becomes template source, so no text can smuggle in markup. Output is PDF/A-2u and
     byte-identical for the same template, data, fonts and `timestamp`.
     """
-    pdf = _compile(template, data, timestamp=timestamp, format="pdf", pdf_standards="a-2u")
-    assert isinstance(pdf, bytes)
-    return pdf
-
-
-def stand_ins() -> dict[str, str]:
-    """Roles printed with a stand-in typeface, and which one: {"body": "Noto Serif SC", …}."""
-    return {role: chosen[0] for role, chosen in _families().items() if chosen[0] in RESCUE}
-
-
-def _compile(template: Path, data: Mapping[str, object], **options: Any) -> object:
     import typst
 
+    stamp = _stamp(timestamp)
     inputs = {"data": json.dumps(dict(data), ensure_ascii=False), "fonts": json.dumps(_fonts())}
-    stamp = _stamp(options.pop("timestamp"))
     with _busy:
         try:
-            return _compiler().compile(
-                str(template), sys_inputs=inputs, timestamp=stamp, root="/", **options
+            pdf = _compiler().compile(
+                str(template),
+                root=str(template.parent),
+                sys_inputs=inputs,
+                format="pdf",
+                pdf_standards="a-2u",
+                timestamp=stamp,
             )
         except typst.TypstError as error:
             raise TypesetError(_explain(error)) from error
+    assert isinstance(pdf, bytes)
+    return pdf
 
 
 def _stamp(moment: datetime) -> int:

@@ -1,0 +1,248 @@
+"""A small city for tests: nodes on free ports, started, stopped, killed and asked to act."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid5, NAMESPACE_URL
+
+from tests import build
+from tests.engines import Engine
+from zhengtong.kernel.messages.keyfile import create_keys, read_keys
+from zhengtong.kernel.node import load
+from zhengtong.wire.keys import NodeCard
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class ActFailed(Exception):
+    """The node refused an act; the text is its error."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0, what: str = "") -> None:
+    """Wait for something the nodes do by themselves; fails the test when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain{': ' + what if what else ''}")
+        time.sleep(0.1)
+
+
+@dataclass
+class Site:
+    """One node of the test city."""
+
+    name: str
+    folder: Path
+    port: int
+    engine: Engine
+    zone: str = "private"
+    parent: Site | None = None
+    web_processes: int = 1
+    workers: int = 1
+    process: subprocess.Popen[bytes] | None = None
+    driver: subprocess.Popen[str] | None = None
+    organisations: list[str] = field(default_factory=list)
+
+    @property
+    def node_file(self) -> Path:
+        return self.folder / "node.toml"
+
+    def build(self) -> None:
+        """Folder, keys, database with tables."""
+        self.folder.mkdir(parents=True)
+        database = self.engine.create(f"fed_{self.name}_{self.port}")
+        above = ""
+        if self.parent:
+            above = (
+                f'[parent]\nname = "{self.parent.name}"\n'
+                f'url = "http://127.0.0.1:{self.parent.port}"\n'
+            )
+        self.node_file.write_text(
+            f'[node]\nname = "{self.name}"\ntitle = "{self.name}"\nzone = "{self.zone}"\n'
+            f'listen = "127.0.0.1:{self.port}"\n{above}'
+            f'[engines]\ndatabase = "{database}"\n'
+            f"[serve]\nweb_processes = {self.web_processes}\nworkers = {self.workers}\n"
+        )
+        create_keys(self.folder / "keys", self.name)
+        self._zhengtong("init", str(self.folder))
+
+    def _zhengtong(self, *words: str) -> None:
+        command = [sys.executable, "-m", "zhengtong", "--node", str(self.node_file), *words]
+        subprocess.run(command, check=True, cwd=ROOT, env=_environment(), capture_output=True)
+
+    def card(self) -> dict[str, Any]:
+        node = load(self.node_file)
+        return NodeCard.issue(
+            read_keys(node.keys),
+            title=node.title,
+            zone=node.zone.value,
+            ceiling=int(node.ceiling),
+            url=node.url,
+            issued_at=datetime.now(UTC),
+        ).to_json()
+
+    def start(self) -> None:
+        """Start `zhengtong serve` in a process group of its own and wait until it answers."""
+        log = (self.folder / "serve.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "zhengtong", "--node", str(self.node_file), "serve"],
+            cwd=ROOT,
+            env=_environment(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        wait_until(self.answers, 60, f"{self.name} to answer")
+
+    def answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
+            return True
+        return False
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+            self.process = None
+
+    def kill(self) -> None:
+        """kill -9 the supervisor: everything below it must die with it."""
+        assert self.process
+        self.process.kill()
+        self.process.wait(20)
+        self.process = None
+
+    def children(self) -> list[int]:
+        """The web and worker processes now running."""
+        assert self.process
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+    def do(self, act: str, **arguments: Any) -> Any:
+        """Let an officer act on this node. Raises ActFailed with the node's own words."""
+        if self.driver is None:
+            self.driver = subprocess.Popen(
+                [sys.executable, "-m", "tests.federation.driver", str(self.node_file)],
+                cwd=ROOT,
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            self._answer()
+        assert self.driver.stdin
+        self.driver.stdin.write(json.dumps({"act": act, **arguments}) + "\n")
+        self.driver.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self.driver and self.driver.stdout
+        line = self.driver.stdout.readline()
+        if not line:
+            raise ActFailed("the driver has died")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ActFailed(answer["error"])
+        return answer["result"]
+
+    def close(self) -> None:
+        if self.driver:
+            self.driver.kill()
+            self.driver.wait()
+        if self.process:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.engine.drop(f"fed_{self.name}_{self.port}")
+
+
+def _environment() -> dict[str, str]:
+    keep = {key: value for key, value in os.environ.items() if not key.startswith("ZHENGTONG")}
+    return {**keep, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+
+
+@dataclass
+class City:
+    """A city node and its counties (and, if asked for, a province above and a portal below)."""
+
+    folder: Path
+    engine: Engine
+    sites: dict[str, Site] = field(default_factory=dict)
+    people: dict[str, str] = field(default_factory=dict)
+
+    def site(self, name: str, parent: str = "", **given: Any) -> Site:
+        above = self.sites[parent] if parent else None
+        made = Site(name, self.folder / name, free_port(), self.engine, parent=above, **given)
+        self.sites[name] = made
+        return made
+
+    def build(self, offices: dict[str, list[str]]) -> None:
+        """Make every node; `offices` maps a node to the organisations it hosts.
+
+        Each organisation gets a clerk and a leader named after it.
+        """
+        for site in self.sites.values():
+            site.build()
+        cards = {name: site.card() for name, site in self.sites.items()}
+        for name, site in self.sites.items():
+            for number, (node, names) in enumerate(offices.items(), 1):
+                for offset, office in enumerate(names):
+                    identifier = str(office_id(office))
+                    site.do(
+                        "organisation",
+                        id=identifier,
+                        name=office,
+                        node=node,
+                        kind="county",
+                        number=number * 10 + offset,
+                    )
+                    if node == name:
+                        clerk, leader = f"{office}办事员", f"{office}领导"
+                        site.do(
+                            "officer",
+                            sign_in_name=clerk,
+                            organisation=identifier,
+                            duties=list(build.CLERK),
+                        )
+                        site.do(
+                            "officer",
+                            sign_in_name=leader,
+                            organisation=identifier,
+                            duties=list(build.LEADER),
+                        )
+            for other in self.sites.values():
+                if other.parent is site:
+                    site.do("admit", card=cards[other.name], is_parent=False)
+                if site.parent is other:
+                    site.do("admit", card=cards[other.name], is_parent=True)
+
+    def start(self) -> None:
+        for site in self.sites.values():
+            site.start()
+
+    def close(self) -> None:
+        for site in self.sites.values():
+            site.close()
+
+
+def office_id(name: str) -> Any:
+    return uuid5(NAMESPACE_URL, f"zhengtong-test:{name}")
