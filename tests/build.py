@@ -38,7 +38,7 @@ def administrator() -> Actor:
 def organisation(name: str = "周口市人民政府办公室", **given: Any) -> Organisation:
     """An organisation on this node, with a symbol so that it can number documents."""
     number = Organisation.objects.count() + 1
-    values = {
+    values: dict[str, Any] = {
         "code": f"4116{number:02}",
         "name": name,
         "short_name": name.removeprefix("周口市"),
@@ -111,4 +111,3 @@ def settle() -> None:
 def upload(data: bytes, name: str) -> Any:
     """A file as an upload brings it."""
     return files.store(io.BytesIO(data), name), name
-

@@ -49,7 +49,9 @@ def one_page_pdf(text: str) -> bytes:
         out += b"%d 0 obj%s endobj\n" % (number, content)
     table = b"".join(b"%010d 00000 n \n" % at for at in offsets)
     return (
-        out + b"xref\n0 6\n0000000000 65535 f \n" + table
+        out
+        + b"xref\n0 6\n0000000000 65535 f \n"
+        + table
         + b"trailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(out)
     )
 

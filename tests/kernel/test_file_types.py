@@ -170,8 +170,11 @@ def test_any_bytes_are_admitted_or_refused_and_nothing_else(data: bytes, kind: F
         assert admit(data, f"a.{kind.extension}") == kind
 
 
-@given(cut=st.integers(0, len(WORD) - 1), flip=st.integers(0, len(WORD) - 1), to=st.binary(
-    min_size=1, max_size=1))
+@given(
+    cut=st.integers(0, len(WORD) - 1),
+    flip=st.integers(0, len(WORD) - 1),
+    to=st.binary(min_size=1, max_size=1),
+)
 @settings(max_examples=200, deadline=None)
 def test_broken_archives_are_refused_or_still_word(cut: int, flip: int, to: bytes) -> None:
     for data in (WORD[:cut], WORD[:flip] + to + WORD[flip + 1 :]):

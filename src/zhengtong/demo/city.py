@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from zhengtong.demo import plan
@@ -54,7 +55,7 @@ def build(
     running: list[int] = []
     for number, node in enumerate(nodes, 1):
         say(f"正在登记节点 {number}/{len(nodes)}：{node.title}")
-        running.append(_fork(lambda node=node: _fill_node(folder, node, nodes, enter, password)))
+        running.append(_fork(partial(_fill_node, folder, node, nodes, enter, password)))
         if len(running) == (os.cpu_count() or 1):
             _wait(running.pop(0))
     while running:

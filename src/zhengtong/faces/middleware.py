@@ -1,4 +1,4 @@
-"""What every request passes through: the policy headers, who is signed in, errors in plain words."""
+"""What every request passes through: policy headers, who is signed in, errors in plain words."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib.auth import get_user, logout
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, logout
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.crypto import constant_time_compare
 
 from zhengtong.faces import errors
 from zhengtong.kernel import moment
 from zhengtong.kernel.directory.actors import Actor, anonymous, person_actor
-from zhengtong.kernel.directory.models import Person
-from zhengtong.kernel.directory.signin import session_over
+from zhengtong.kernel.directory.signin import Backend, session_over
 from zhengtong.kernel.errors import HouseError
 
 POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"
 )
+PERMISSIONS = "camera=(), microphone=(), geolocation=()"
 SIGN_IN = "/sign-in"
 NO_POST = "您目前没有在任岗位，不能查看或办理业务。请联系本单位管理员办理任职。"
 
@@ -37,7 +39,7 @@ class ContentSecurity:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
-        response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS)
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
         return response
@@ -55,8 +57,8 @@ class SignedIn:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.actor = anonymous()  # type: ignore[attr-defined]
-        if request.session.get("_auth_user_id"):
-            actor = actor_of(request)
+        if request.session.get(SESSION_KEY):
+            actor = actor_of(request.session, request.META.get("REMOTE_ADDR", ""))
             if actor is None:
                 logout(request)
             else:
@@ -80,16 +82,22 @@ class SignedIn:
         return HttpResponseRedirect(f"{SIGN_IN}?{query}" if query else SIGN_IN)
 
 
-def actor_of(request: HttpRequest) -> Actor | None:
-    """The person whose session this request carries, or None when it is over."""
-    times = request.session.get("signed_in"), request.session.get("seen")
-    person = get_user(request)
-    if not isinstance(person, Person) or not all(times) or _over(*times):
+def actor_of(session: SessionBase, address: str = "") -> Actor | None:
+    """The person whose session this is, or None when it is over.
+
+    A changed password ends every session opened with the old one.
+    """
+    person = Backend().get_user(session.get(SESSION_KEY))
+    if person is None or _over(session.get("signed_in"), session.get("seen")):
         return None
-    return person_actor(person, address=request.META.get("REMOTE_ADDR", ""))
+    if not constant_time_compare(session.get(HASH_SESSION_KEY, ""), person.get_session_auth_hash()):
+        return None
+    return person_actor(person, address=address)
 
 
-def _over(signed_in: str, seen: str) -> bool:
+def _over(signed_in: str | None, seen: str | None) -> bool:
+    if not signed_in or not seen:
+        return True
     return session_over(datetime.fromisoformat(signed_in), datetime.fromisoformat(seen))
 
 

@@ -12,7 +12,8 @@ through `visible_to(actor)`: that one query is its authorisation. Commands never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +21,7 @@ from functools import update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from zhengtong.kernel import audit, moment
 from zhengtong.kernel.bell import ring
@@ -33,8 +34,11 @@ from zhengtong.kernel.messages.facts import Fact
 from zhengtong.kernel.records import Record
 from zhengtong.kernel.search.queue import enqueue
 
+log = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 _running: ContextVar[str | None] = ContextVar("running_command", default=None)
 cause: ContextVar[Callable[[], None] | None] = ContextVar("cause", default=None)
@@ -67,7 +71,8 @@ class Act:
     ) -> None:
         """Let a fact be known here and at the nodes of `to` (organisations or node names).
 
-        It travels under the label of `about`, by default the first record of the command.
+        It travels under the label of `about`, by default that of the first record of the command:
+        an argument, or else what it returns.
         """
         subject = about or (self.records[0] if self.records else None)
         self.telling.append(outbox.Telling(fact, tuple(to), subject, lane))
@@ -118,16 +123,16 @@ class Command(Generic[P, T]):
                 if (handled := cause.get()) is not None:
                     handled()
         except Denied as denial:
-            _running.reset(token)
-            token = None
-            audit.denied(act, denial.message)
+            with plain_errors():
+                audit.denied(act, denial.message)
             raise
         finally:
-            if token is not None:
-                _running.reset(token)
-        for effect in act.effects:
-            effect()
-        ring()
+            _running.reset(token)
+        for effect in (*act.effects, ring):
+            try:
+                effect()
+            except Exception:  # the command stands; saying otherwise would have it done twice
+                log.exception("%s: what follows the commit failed", self.name)
         return result
 
     def _claim(self, act: Act, value: Any) -> Any:
@@ -139,19 +144,38 @@ class Command(Generic[P, T]):
                 raise Denied("没有找到这条记录，或您无权办理。")
             act.records.append(fresh)
             return fresh
-        if isinstance(value, (list, tuple)) and value and isinstance(value[0], Record):
+        if isinstance(value, (list, tuple)) and any(isinstance(item, Record) for item in value):
             return [self._claim(act, item) for item in value]
+        if _holds_records(value):
+            raise TypeError(f"{self.name}: pass a record by itself or in a list, not in {value!r}")
         return value
 
     def _authorise_result(self, act: Act, result: Any) -> None:
         """Nobody makes a record they could not read, and none above the node's ceiling."""
-        if isinstance(result, Record) and result not in act.records:
-            act.records.insert(0, result)
+        made = [item for item in _listed(result) if isinstance(item, Record)]
+        act.records[:0] = [item for item in made if item not in act.records]
         for record in act.records:
             refuse_above_ceiling(record.level, act.actor.ceiling)
-        if isinstance(result, Record):
-            if not type(result).objects.visible_to(act.actor).filter(pk=result.pk).exists():
+        for model in {type(item) for item in made}:
+            wanted = {item.pk for item in made if type(item) is model}
+            seen = model.objects.visible_to(act.actor).filter(pk__in=wanted).count()
+            if seen < len(wanted):
                 raise Denied("操作的结果超出您的可见范围，未予保存。")
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _holds_records(value: Any) -> bool:
+    """Whether a container holds records that `_claim` would not find one by one."""
+    if isinstance(value, QuerySet):
+        return issubclass(value.model, Record)
+    if isinstance(value, Mapping):
+        return _holds_records(list(value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(isinstance(item, Record) or _holds_records(item) for item in value)
+    return False
 
 
 def refuse_above_ceiling(level: int, ceiling: int) -> None:
@@ -180,11 +204,9 @@ def command(
     return wrap
 
 
-def must_find(queryset: QuerySet[T], **lookup: Any) -> T:
+def must_find(queryset: QuerySet[M], **lookup: Any) -> M:
     """The one row of an (already visible) queryset, or NotFound in words for people."""
     found = queryset.filter(**lookup).first()
     if found is None:
         raise NotFound("没有找到这条记录，或您无权查看。")
     return found
-
-

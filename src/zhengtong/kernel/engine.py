@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from django.db import OperationalError, connection
+from django.db.models import Model, QuerySet
 
 from zhengtong.kernel.errors import Unavailable
+
+M = TypeVar("M", bound=Model)
 
 WANTED = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
@@ -52,7 +56,7 @@ def plain_errors() -> Iterator[None]:
         raise
 
 
-def locked_for_update(queryset, *, skip: bool = False):  # type: ignore[no-untyped-def]
+def locked_for_update(queryset: QuerySet[M], *, skip: bool = False) -> QuerySet[M]:
     """Lock the rows where the engine has row locks; SQLite holds its one write lock anyway."""
     if connection.vendor == "sqlite":
         return queryset
@@ -67,3 +71,30 @@ def checkpoint() -> None:
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def overwrite_deleted() -> None:
+    """From now on let this connection overwrite with zeros what it deletes.
+
+    PostgreSQL has no such mode: there the row is out of reach once `leave_no_trace` has run, and
+    the server's files lie outside the node's folder.
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA secure_delete=ON")
+
+
+def leave_no_trace(*tables: type[Model]) -> bool:
+    """Rid the database's files of what was deleted from these tables; False: busy, try again.
+
+    SQLite moves its log into the file and cuts it to nothing; PostgreSQL vacuums the tables.
+    Outside a transaction only.
+    """
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, _, _ = cursor.fetchone()
+            return not busy
+        names = ", ".join(connection.ops.quote_name(table._meta.db_table) for table in tables)
+        cursor.execute(f"VACUUM {names}")
+    return True

@@ -32,6 +32,26 @@ class Notice(models.Model):
         indexes = [models.Index(fields=["organisation", "id"])]
 
 
+def notice(
+    organisation: UUID,
+    kind: str,
+    text: str,
+    *,
+    duty: str = "",
+    person: UUID | None = None,
+    subject: str = "",
+) -> Notice:
+    """A notice still to be written, by `write`."""
+    return Notice(
+        organisation=organisation, kind=kind, text=text, duty=duty, person=person, subject=subject
+    )
+
+
+def write(notices: Iterable[Notice]) -> None:
+    """Write notices inside the running command, in this order."""
+    Notice.objects.bulk_create(notices)
+
+
 def notify(
     organisation: UUID,
     kind: str,
@@ -41,10 +61,8 @@ def notify(
     person: UUID | None = None,
     subject: str = "",
 ) -> None:
-    """Write a notice inside the running command."""
-    Notice.objects.create(
-        organisation=organisation, kind=kind, text=text, duty=duty, person=person, subject=subject
-    )
+    """Write one notice inside the running command."""
+    write([notice(organisation, kind, text, duty=duty, person=person, subject=subject)])
 
 
 def after(actor: Actor, last: int, limit: int = 50) -> QuerySet[Notice]:

@@ -7,11 +7,10 @@ forward foreign keys too, because the model's base manager is the sealed one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, sql
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.ids import new_id
@@ -63,28 +62,54 @@ def visible(actor: Actor) -> Q:
         own = Q(owner_id=actor.organisations[0])
     free = Q(share=Share.UNCONDITIONAL, level__lte=Level.INTERNAL)
     now = moment.now()
-    granted = Exists(
-        Grant.objects.filter(
-            Q(expires_at=None) | Q(expires_at__gt=now),
-            record=OuterRef("pk"),
-            organisation_id__in=actor.organisations,
-        )
+    live = Grant.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=now),
+        record=OuterRef("pk"),
+        organisation_id__in=actor.organisations,
     )
+    granted = Q(Exists(live))
     ordinary = own | free | (Q(share__lt=Share.REFUSED) & granted)
     if top < STATE_SECRET:
         return Q(level__lte=top) & (released | ordinary)
-    named = Exists(Named.objects.filter(record=OuterRef("pk"), person_id=actor.person))
+    listed = Named.objects.filter(record=OuterRef("pk"), person=actor.person)
+    named = Q(Exists(listed))
     return Q(level__lte=top) & (
-        released
-        | (Q(level__gte=STATE_SECRET) & named)
-        | (Q(level__lt=STATE_SECRET) & ordinary)
+        released | (Q(level__gte=STATE_SECRET) & named) | (Q(level__lt=STATE_SECRET) & ordinary)
     )
+
+
+class RecordQuery(sql.Query):
+    """The SQL of a labelled query. It cannot be compiled, wherever it stands, while it is sealed.
+
+    Whatever runs a query compiles it: lists, counts, Exists, subqueries, unions, EXPLAIN, async
+    iteration. So this one place closes them all, and copies carry the state along.
+    """
+
+    unsealed = False
+
+    def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
+        self.require()
+        return super().get_compiler(*args, **kwargs)
+
+    def combine(self, rhs: sql.Query, connector: str) -> None:
+        """`visible | all` would let every row through: both sides must name their reader."""
+        if isinstance(rhs, RecordQuery):
+            rhs.require()
+        super().combine(rhs, connector)
+
+    def require(self) -> None:
+        if not self.unsealed:
+            name = self.model.__name__ if self.model else "Record"
+            raise Unlabelled(f"{name}: say visible_to(actor) or unlabelled('reason') first")
 
 
 class RecordQuerySet(models.QuerySet[R]):
     """A queryset that runs only after `visible_to` or `unlabelled`."""
 
-    _unsealed = False
+    query: RecordQuery
+
+    def __init__(self, model: Any = None, query: Any = None, **kwargs: Any) -> None:
+        super().__init__(model, RecordQuery(model) if query is None and model else query, **kwargs)
 
     def visible_to(self, actor: Actor) -> Self:
         """Only the rows this actor may read."""
@@ -94,52 +119,22 @@ class RecordQuerySet(models.QuerySet[R]):
         """All rows, for work that serves no reader (indexing, sealing); `reason` says which."""
         if not reason.strip():
             raise Unlabelled("unlabelled() needs a reason in words")
-        return self._chain()._unseal()
+        return self.all()._unseal()
 
     def _unseal(self) -> Self:
-        self._unsealed = True
+        self.query.unsealed = True
         return self
 
-    def _require(self) -> None:
-        if not self._unsealed:
-            raise Unlabelled(
-                f"{self.model.__name__}: say visible_to(actor) or unlabelled('reason') first"
-            )
-
-    def _clone(self) -> Self:
-        copy = super()._clone()
-        copy._unsealed = self._unsealed
-        return copy
-
-    def _fetch_all(self) -> None:
-        if self._result_cache is None:
-            self._require()
-        super()._fetch_all()
-
-    def iterator(self, *args: Any, **kwargs: Any) -> Iterator[R]:
-        self._require()
-        return super().iterator(*args, **kwargs)
-
-    def count(self) -> int:
-        self._require()
-        return super().count()
-
-    def exists(self) -> bool:
-        self._require()
-        return super().exists()
-
-    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        self._require()
-        return super().aggregate(*args, **kwargs)
+    # The three below do not compile this query itself, so they ask for the seal on their own.
 
     def update(self, **kwargs: Any) -> int:
-        self._require()
+        self.query.require()
         return super().update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        self._require()
+        self.query.require()
         return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -147,10 +142,6 @@ class RecordQuerySet(models.QuerySet[R]):
 
     def raw(self, *args: Any, **kwargs: Any) -> Any:
         raise Unlabelled("raw SQL on labelled records is not allowed")
-
-    def resolve_expression(self, *args: Any, **kwargs: Any) -> Any:
-        self._require()
-        return super().resolve_expression(*args, **kwargs)
 
 
 class Record(models.Model):

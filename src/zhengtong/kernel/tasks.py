@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import ParamSpec
 from uuid import UUID
 
 from django.db import models
@@ -12,6 +13,8 @@ from django.db.models import Q, QuerySet
 from zhengtong.kernel import moment, notices
 from zhengtong.kernel.directory.actors import Actor
 from zhengtong.kernel.records import Record
+
+P = ParamSpec("P")
 
 
 class Task(Record):
@@ -49,7 +52,7 @@ class Task(Record):
         ]
 
 
-def open_task(
+def new_task(
     about: Record,
     *,
     owner: UUID,
@@ -63,9 +66,11 @@ def open_task(
     urgency: int = 0,
     started_by: UUID | None = None,
     due_at: datetime | None = None,
+    case_id: UUID | None = None,
+    number: int | None = None,
 ) -> Task:
-    """Give somebody something to do, inside the running command, and let their page know."""
-    task = Task.objects.create(
+    """Something to do for somebody, still to be opened by `open_tasks`."""
+    return Task(
         owner_id=owner,
         level=about.level,
         share=about.share,
@@ -80,16 +85,42 @@ def open_task(
         urgency=urgency,
         started_by=started_by,
         due_at=due_at,
+        case_id=case_id,
+        number=number,
     )
-    notices.notify(
-        owner,
+
+
+def open_tasks(tasks: Sequence[Task], *, after: Iterable[notices.Notice] = ()) -> None:
+    """Give people these things to do, inside the running command, and let their pages know.
+
+    Two statements however many they are. The notices in `after` are written first.
+    """
+    Task.objects.bulk_create(tasks)
+    notices.write([*after, *map(_opened, tasks)])
+
+
+def _opened(task: Task) -> notices.Notice:
+    return notices.notice(
+        task.owner_id,
         "task",
-        "您有一件新的待阅事项。" if reading else "您有一件新的待办事项。",
-        duty=duty,
-        person=person,
-        subject=about.urn,
+        "您有一件新的待阅事项。" if task.reading else "您有一件新的待办事项。",
+        duty=task.duty,
+        person=task.person,
+        subject=task.subject,
     )
-    return task
+
+
+def _opened_at_once(make: Callable[P, Task]) -> Callable[P, Task]:
+    def opening(*args: P.args, **kwargs: P.kwargs) -> Task:
+        task = make(*args, **kwargs)
+        open_tasks([task])
+        return task
+
+    return opening
+
+
+open_task = _opened_at_once(new_task)
+"""Give somebody one thing to do, inside the running command, and let their page know."""
 
 
 def close_tasks(

@@ -6,16 +6,16 @@ rings, and looks by itself once a second.
 
 from __future__ import annotations
 
+import fcntl
 import logging
-import os
 import signal
-import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from django.conf import settings
-from django.db import OperationalError, close_old_connections
+from django.db import DatabaseError, OperationalError, close_old_connections
 from django.utils.module_loading import import_string
 
 from zhengtong.kernel import audit, leases
@@ -27,6 +27,7 @@ from zhengtong.kernel.files import StoredFile, path_of
 from zhengtong.kernel.messages import reactions, sealing, timers
 from zhengtong.kernel.messages.courier import Courier
 from zhengtong.kernel.messages.identity import own_keys
+from zhengtong.kernel.messages.models import Message
 from zhengtong.kernel.search.indexer import Indexer
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Worker:
     """Runs until `stop()`; several may run on one node and share the work."""
 
     def __init__(self) -> None:
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = leases.holder()
         self.indexer = Indexer()
         self._stopping = threading.Event()
         self.jobs: tuple[tuple[str, Job], ...] = (
@@ -62,7 +63,7 @@ class Worker:
         courier = Courier(self.name) if settings.NODE.parent else None
         if courier:
             courier.start()
-        with Bell("worker") as bell:
+        with Bell("worker") as bell, _at_work():
             while not self._stopping.is_set():
                 if self.step():
                     ring()  # pages and the courier may want to know
@@ -83,12 +84,16 @@ class Worker:
                 worked |= job()
             except (OperationalError, Unavailable) as error:
                 log.warning("%s: %s; will try again", name, error)
-                close_old_connections()
-                self._stopping.wait(1.0)
+                self._pause()
             except Exception:
                 log.exception("job %s failed; will try again", name)
-                self._stopping.wait(1.0)
+                self._pause()
         return worked
+
+    def _pause(self) -> None:
+        """Let trouble pass, and let go of a connection that it has broken."""
+        close_old_connections()
+        self._stopping.wait(1.0)
 
     def drain(self) -> None:
         """Work until nothing is left to do at once: for tests and for a clean shutdown."""
@@ -107,6 +112,27 @@ class Worker:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop()
+
+
+@contextmanager
+def _at_work() -> Iterator[None]:
+    """Be seen to work on this machine; the first to come frees what dead workers had claimed.
+
+    A lock on a file ends with its process, however that ends. Freeing too much does no harm: a
+    message handled twice has its effect once.
+    """
+    with (settings.NODE.run / "workers").open("w") as sign:
+        try:
+            fcntl.flock(sign, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            with suppress(DatabaseError):  # then the claims run out by themselves
+                Message.objects.filter(pending=True).exclude(claimed_until=None).update(
+                    claimed_until=None
+                )
+        fcntl.flock(sign, fcntl.LOCK_SH)
+        yield
 
 
 def extract_one() -> bool:

@@ -25,6 +25,7 @@ CAPABILITY = Capability(
         "documents.mark_overdue",
         "documents.accept_reminder",
     ),
+    task_kinds=(("circulate", "zhengtong.capabilities.documents.web.incoming.mark_read"),),
     searchables=(
         Searchable(
             kind="document",

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any
+from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Case as Pick
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from zhengtong.capabilities.documents.models import (
+    KINDS,
     Addressee,
     Attachment,
     Delivery,
     Document,
     Incoming,
     State,
+    Urgency,
 )
 from zhengtong.kernel.directory.actors import Actor
+from zhengtong.kernel.directory.models import Kind, Organisation
 from zhengtong.kernel.files import StoredFile
+from zhengtong.kernel.flow import cases, engine, procedure
 from zhengtong.kernel.flow.models import Case, Step
+from zhengtong.kernel.flow.state import Actor as FlowActor
+from zhengtong.kernel.flow.state import State as FlowState
 from zhengtong.kernel.messages.models import Receipt, Sent
 from zhengtong.kernel.records import Grant, Named
 from zhengtong.kernel.search import Entry
@@ -44,6 +53,27 @@ def incoming(actor: Actor) -> QuerySet[Incoming]:
         .select_related("document")
         .order_by("-arrived_at")
     )
+
+
+WAITING = Q(outcome="", signed_for_at=None)
+STANDINGS = {
+    "waiting": WAITING,
+    "handling": Q(outcome="", signed_for_at__isnull=False),
+    "closed": Q(outcome="closed"),
+    "returned": Q(outcome="returned"),
+}
+"""Where incoming documents can stand, as conditions on their rows."""
+
+
+def waiting_first(found: QuerySet[Incoming]) -> QuerySet[Incoming]:
+    """待签收 on top, the rest by arrival."""
+    rank = Pick(When(WAITING, then=0), default=1)
+    return found.order_by(rank, "-arrived_at")
+
+
+def incoming_of(actor: Actor, document: UUID) -> Incoming | None:
+    """The incoming record under which my organisation holds a document."""
+    return incoming(actor).filter(document=document).first()
 
 
 def documents(actor: Actor) -> QuerySet[Document]:
@@ -71,6 +101,128 @@ def case_of(actor: Actor, record: Document | Incoming) -> Case | None:
 def steps(case: Case) -> QuerySet[Step]:
     """What was done in a case, in order."""
     return Step.objects.filter(case=case)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a record's case stands, and what the actor may do there by the procedure.
+
+    Duties are not part of it: whoever offers an action asks `actor.has` as well.
+    """
+
+    case: Case
+    procedure: procedure.Procedure
+    state: FlowState
+    step: procedure.Step
+    options: engine.Options
+
+    @property
+    def key(self) -> str:
+        """The step's key, or "" once the case has ended."""
+        return "" if self.state.finished else self.step.key
+
+    def offers(self, kind: procedure.ActionKind) -> bool:
+        return kind in self.options.actions
+
+
+def standing(actor: Actor, record: Document | Incoming) -> Standing | None:
+    """The standing of a record the actor may see; None for one that runs no procedure here."""
+    case = case_of(actor, record)
+    if case is None:
+        return None
+    found, state = cases.procedure_of(case), cases.state_of(case)
+    me = FlowActor(str(actor.person), str(actor.organisation))
+    options = engine.options(found, state, me)
+    return Standing(case, found, state, found.step(state.step), options)
+
+
+def current_steps(records: Collection[Document | Incoming]) -> dict[str, str]:
+    """By urn the title of the step each record's running case is in; one query for a list."""
+    found = Case.objects.unlabelled("steps of records the reader has been shown").filter(
+        subject__in=[record.urn for record in records], outcome=""
+    )
+    return {case.subject: cases.procedure_of(case).step(case.step).title for case in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many addressees a document has, and how many of them have signed for it."""
+
+    total: int = 0
+    signed: int = 0
+    returned: int = 0
+    overdue: int = 0
+
+
+def tallies(actor: Actor, found: Collection[Document]) -> dict[UUID, Tally]:
+    """The tally of each dispatched document of a list, in one query."""
+    rows = (
+        Delivery.objects.visible_to(actor)
+        .filter(document__in=[item.pk for item in found])
+        .values("document")
+        .annotate(
+            total=Count("pk"),
+            signed=Count("pk", filter=Q(signed_for_at__isnull=False)),
+            returned=Count("pk", filter=Q(returned_at__isnull=False)),
+            late=Count("pk", filter=Q(overdue=True, read_at=None)),
+        )
+    )
+    return {
+        row["document"]: Tally(row["total"], row["signed"], row["returned"], row["late"])
+        for row in rows
+    }
+
+
+def state_counts(actor: Actor) -> dict[str, int]:
+    """How many outgoing documents of my organisation are in each state."""
+    rows = outgoing(actor).order_by().values("state").annotate(number=Count("pk"))
+    return {row["state"]: row["number"] for row in rows}
+
+
+def standing_counts(actor: Actor) -> dict[str, int]:
+    """How many incoming documents stand where, in one query."""
+    wanted = {key: Count("pk", filter=condition) for key, condition in STANDINGS.items()}
+    return incoming(actor).order_by().aggregate(**wanted)
+
+
+def countersigners(document: Document) -> list[str]:
+    """The organisations asked to countersign: a draft's are those it has been opened to."""
+    found = Grant.objects.filter(record=document.pk, purpose="countersign")
+    return [str(pk) for pk in found.values_list("organisation", flat=True)]
+
+
+def answered(actor: Actor, document: Document) -> Document | None:
+    """The document that gave rise to this one, if the actor may see it."""
+    if document.answers is None:
+        return None
+    return documents(actor).filter(pk=document.answers).first()
+
+
+def kinds() -> list[str]:
+    """The fifteen 文种."""
+    return list(KINDS)
+
+
+def urgencies() -> list[tuple[int, str]]:
+    return [(item.value, str(item.label)) for item in Urgency]
+
+
+def states() -> list[tuple[str, str]]:
+    """The states an outgoing document can be in, in their order."""
+    shown = (State.DRAFTING, State.ISSUED, State.DISPATCHED, State.DROPPED)
+    return [(item.value, str(item.label)) for item in shown]
+
+
+def units(actor: Actor) -> list[tuple[str, str, list[Organisation]]]:
+    """The organisations one can write to, grouped: (key, title, organisations by rank)."""
+    others = Organisation.objects.exclude(pk__in=actor.organisations)
+    order = (Kind.COUNTY, Kind.DEPARTMENT, Kind.CITY, Kind.PROVINCE)
+    found = list(others)
+    groups = [
+        (kind.value, str(kind.label), [item for item in found if item.kind == kind])
+        for kind in order
+    ]
+    return [group for group in groups if group[2]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from zhengtong.capabilities.documents import messages
 from zhengtong.capabilities.documents.commands import incoming, outgoing
 from zhengtong.capabilities.documents.models import Document
 from zhengtong.kernel.directory.models import Organisation
-from zhengtong.kernel.errors import NotFound
+from zhengtong.kernel.errors import Denied, NotFound
 from zhengtong.kernel.messages.reactions import Reacting, on
 
 
@@ -62,7 +62,7 @@ def _note(
     """Record progress told by the addressee itself: its node must be the letter's origin."""
     who = Organisation.objects.filter(pk=fact.organisation, node=act.origin).first()
     if who is None:
-        raise NotFound("回执的单位不在来信节点上，未予采信。")
+        raise Denied("回执的单位不在来信节点上，未予采信。")
     incoming.note_progress(
         act.as_node(), fact.document, fact.organisation, changes, f"{who.short_name}{words}"
     )

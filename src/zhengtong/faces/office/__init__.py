@@ -1,1 +1,1 @@
-"""The office face: what officers see. It mounts what capabilities register and knows none by name."""
+"""The office face: what officers see. It mounts what capabilities register, knowing none."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -24,7 +24,11 @@ from zhengtong.kernel.tasks import Task
 from zhengtong.ui.pieces import Tone
 
 PER_PAGE = 20
-URGENCY: dict[int, tuple[str, Tone]] = {0: ("平件", "idle"), 1: ("加急", "wait"), 2: ("特急", "bad")}
+URGENCY: dict[int, tuple[str, Tone]] = {
+    0: ("平件", "idle"),
+    1: ("加急", "wait"),
+    2: ("特急", "bad"),
+}
 
 
 def started(actor: Actor) -> QuerySet[Task]:
@@ -54,7 +58,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "title": title,
         "tab": tab,
         "tabs": [
-            {"key": key, "title": word, "count": page.paginator.count if key == tab else rows(actor).count()}
+            {"key": key, "title": word, "count": _count(actor, rows, page if key == tab else None)}
             for key, (word, rows, _, _) in TABS.items()
         ],
         "page": page,
@@ -63,6 +67,11 @@ def home(request: HttpRequest) -> HttpResponse:
         "hint": hint,
     }
     return render(request, "face/home.html", context)
+
+
+def _count(actor: Actor, rows: Callable[[Actor], QuerySet[Task]], page: Page[Task] | None) -> int:
+    """The shown tab has been counted already by its paginator."""
+    return page.paginator.count if page is not None else rows(actor).count()
 
 
 def _rows(found: list[Task]) -> list[dict[str, Any]]:

@@ -45,7 +45,8 @@ def search(request: HttpRequest) -> HttpResponse:
     form.is_valid()
     asked = form.cleaned_data
     text = str(asked.get("q") or "").strip()
-    context: dict[str, Any] = {"form": form, "query": text, "asked": asked}
+    chosen = str(asked.get("organisation") or "")
+    context: dict[str, Any] = {"form": form, "query": text, "asked": asked, "chosen": chosen}
     if not text:
         return render(request, "face/search.html", context | {"state": "empty"})
     if not any(character.isalnum() for character in text):

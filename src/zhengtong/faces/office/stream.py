@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import close_old_connections
-from django.http import HttpRequest, parse_cookie
+from django.http import parse_cookie
 
 from zhengtong.faces.middleware import actor_of
 from zhengtong.faces.server.streams import Request, Stream
@@ -30,7 +30,7 @@ PLAIN = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-st
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one page is to hear: for which organisations it listens, up to which notice, and what."""
+    """What one page is to hear: for which organisations, up to which notice, and the events."""
 
     organisations: tuple[UUID, ...]
     last: int
@@ -86,9 +86,7 @@ def news(session: str, last: int | None) -> News | None:
 
 
 def _holder(session: str) -> Actor | None:
-    request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session or None)
-    return actor_of(request)
+    return actor_of(import_module(settings.SESSION_ENGINE).SessionStore(session or None))
 
 
 def _todo(actor: Actor) -> int:

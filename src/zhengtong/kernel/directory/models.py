@@ -116,7 +116,7 @@ class Person(AbstractBaseUser):
     objects = PersonManager()
 
     @property
-    def is_active(self) -> bool:
+    def is_active(self) -> bool:  # type: ignore[override]  # Django's name for it
         return self.active
 
     def __str__(self) -> str:

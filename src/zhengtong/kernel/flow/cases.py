@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+from django.db.models import Count, Subquery
+from django.db.models.functions import Coalesce
 
 from zhengtong.kernel import notices
 from zhengtong.kernel.commands import Act
@@ -31,7 +36,7 @@ from zhengtong.kernel.flow.state import (
     State,
 )
 from zhengtong.kernel.records import Record
-from zhengtong.kernel.tasks import Task, open_task
+from zhengtong.kernel.tasks import Task, new_task, open_tasks
 
 _procedures: dict[tuple[str, int], Procedure] = {}
 
@@ -60,6 +65,7 @@ class Looks:
     urgency: int = 0
     reading: frozenset[str] = frozenset()  # steps whose tasks are 待阅
     started_by: UUID | None = None
+    due_at: datetime | None = None
 
 
 def start(act: Act, record: Record, key: str, data: Mapping[str, Any], looks: Looks) -> Case:
@@ -116,13 +122,15 @@ def take(
     )
     with _plainly():
         outcome = engine.advance(procedure, codec.read_state(case.state, procedure), action)
+    earlier = Step.objects.filter(case=case).order_by().values("case").annotate(n=Count("pk"))
+    office = Organisation.objects.filter(pk=act.actor.organisation).values("short_name")
     Step.objects.create(
         case=case,
-        number=Step.objects.filter(case=case).count() + 1,
+        number=Coalesce(Subquery(earlier.values("n")), 0) + 1,
         at=act.now,
         step=step,
         person_name=act.actor.name,
-        organisation_name=Organisation.objects.get(pk=act.actor.organisation).short_name,
+        organisation_name=Subquery(office),
         action=codec.write_action(action),
     )
     _store(case, outcome.state)
@@ -161,22 +169,21 @@ class _plainly:
 def _carry_out(
     act: Act, case: Case, record: Record, effects: tuple[Effect, ...], looks: Looks
 ) -> None:
-    for effect in effects:
-        if isinstance(effect, OpenTask):
-            _open(case, record, effect, looks)
-        elif isinstance(effect, CloseTask):
-            _close(act, case, effect)
-        elif isinstance(effect, Finished):
-            notices.notify(case.owner_id, "finished", "您发起的事项已办结。", subject=record.urn)
+    """Close and open tasks and say so, in as many statements for fifty people as for one."""
+    told = _close(act, case, [effect for effect in effects if isinstance(effect, CloseTask)])
+    if any(isinstance(effect, Finished) for effect in effects):
+        text = "您发起的事项已办结。"
+        told.append(notices.notice(case.owner_id, "finished", text, subject=record.urn))
+    opened = [effect for effect in effects if isinstance(effect, OpenTask)]
+    open_tasks([_task(case, record, effect, looks) for effect in opened], after=told)
 
 
-def _open(case: Case, record: Record, effect: OpenTask, looks: Looks) -> None:
+def _task(case: Case, record: Record, effect: OpenTask, looks: Looks) -> Task:
     assignee = effect.assignee
     person = UUID(assignee.id) if assignee.kind is AssigneeKind.PERSON else None
-    owner = case.owner_id if person else UUID(assignee.id)
-    task = open_task(
+    return new_task(
         record,
-        owner=owner,
+        owner=case.owner_id if person else UUID(assignee.id),
         duty=effect.duty,
         kind=effect.step,
         title=looks.title,
@@ -186,17 +193,25 @@ def _open(case: Case, record: Record, effect: OpenTask, looks: Looks) -> None:
         note=effect.title,
         urgency=looks.urgency,
         started_by=looks.started_by,
+        due_at=looks.due_at,
+        case_id=case.pk,
+        number=effect.number,
     )
-    task.case_id, task.number = case.pk, effect.number
-    task.save(update_fields=["case_id", "number"])
 
 
-def _close(act: Act, case: Case, effect: CloseTask) -> None:
-    done = effect.why is Closing.DONE
-    Task.objects.unlabelled("closing a task follows the case's own act").filter(
-        case_id=case.pk, number=effect.number, closed_at=None
-    ).update(closed_at=act.now, closed_by=act.actor.person if done else None)
-    notices.notify(case.owner_id, "task-closed", "待办事项有变化。", subject=case.subject)
+def _close(act: Act, case: Case, effects: list[CloseTask]) -> list[notices.Notice]:
+    """Close tasks as done by the actor, or as fallen away; the notices still to be written."""
+    done = {item.number for item in effects if item.why in (Closing.DONE, Closing.RETURNED)}
+    fallen_away = {item.number for item in effects} - done
+    for numbers, by in ((done, act.actor.person), (fallen_away, None)):
+        if numbers:
+            Task.objects.unlabelled("closing a task follows the case's own act").filter(
+                case_id=case.pk, number__in=numbers, closed_at=None
+            ).update(closed_at=act.now, closed_by=by)
+    if not effects:
+        return []
+    text = "待办事项有变化。"
+    return [notices.notice(case.owner_id, "task-closed", text, subject=case.subject)]
 
 
 def require_opinion(opinion: str, field: str = "opinion") -> str:

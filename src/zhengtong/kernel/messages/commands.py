@@ -39,9 +39,7 @@ def resend(act: Act, letter: int) -> Letter:
 
     The refused number stays as it is: it is evidence. Raises NotFound, Refused, AboveCeiling.
     """
-    found = must_find(
-        Letter.objects.select_related("message", "neighbour", "sent"), pk=letter
-    )
+    found = must_find(Letter.objects.select_related("message", "neighbour", "sent"), pk=letter)
     if not (refused().filter(pk=letter).exists() or stuck().filter(pk=letter).exists()):
         raise Refused("这封信件没有被拒收，或者已经重发，不必再发。")
     neighbour, message = found.neighbour, found.message

@@ -12,11 +12,12 @@ import json
 import logging
 import random
 import threading
+import time
 from contextlib import suppress
 
 import urllib3
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, close_old_connections, connection
 
 from zhengtong.kernel import leases
 from zhengtong.kernel.bell import Bell, ring
@@ -47,6 +48,8 @@ class Courier(threading.Thread):
         self.bell = Bell("courier")
         self._stopping = threading.Event()
         self._listener: threading.Thread | None = None
+        self._called = threading.Event()  # the parent has said that mail waits
+        self._refusing: WireError | None = None  # to be told at the next dial
 
     def run(self) -> None:
         failures = 0
@@ -54,19 +57,21 @@ class Courier(threading.Thread):
         while not self._stopping.is_set():
             try:
                 if not leases.take("courier", self.holder, LEASE):
-                    self.bell.wait(LOOK_AGAIN)
+                    self._stopping.wait(LOOK_AGAIN)
                     continue
+                self._called.clear()
                 owed, moved = self.turn(owed)
                 failures = 0
                 if not moved and not owed.numbers:
                     self._listen()
-                    self.bell.wait(LOOK_AGAIN)
+                    self._rest()
             except Exception as error:
                 failures += 1
                 pause = retry_after(failures, random.random).total_seconds()
                 self._note(failures, error)
-                if not isinstance(error, (Unreachable, WireError)):
+                if not isinstance(error, (Unreachable, WireError, DatabaseError)):
                     log.exception("courier to %s", self.parent.name)
+                close_old_connections()  # a database that was away may have come back
                 owed = Owed()
                 self._stopping.wait(pause)
         with suppress(Exception):
@@ -80,10 +85,27 @@ class Courier(threading.Thread):
         self.http.clear()
         self.join(timeout=5)
 
+    def _rest(self) -> None:
+        """Sleep until there is mail of ours, a call from the parent, or it is time to look.
+
+        The bell rings for every commit on this node; most are no reason to dial.
+        """
+        until = time.monotonic() + LOOK_AGAIN
+        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+            if self._called.is_set() or has_mail(self.parent.name):
+                return
+            self.bell.wait(left)
+
     def turn(self, owed: Owed) -> tuple[Owed, bool]:
         """One dial: what we now owe, and whether anything moved. Raises Unreachable, WireError."""
-        response = self._post("/exchange", compose(self.parent.name, owed))
-        _, next_owed, batch = accept(response)
+        batch_out = compose(self.parent.name, owed, refusing=self._refusing)
+        response = self._post("/exchange", batch_out)
+        self._refusing = None
+        try:
+            _, next_owed, batch = accept(response)
+        except WireError as error:
+            self._refusing = error
+            raise
         moved = bool(batch.letters or batch.receipts or owed.numbers)
         if moved:
             ring()
@@ -128,6 +150,7 @@ class Courier(threading.Thread):
                     if self._stopping.is_set():
                         break
                     if line.startswith(b"mail"):
+                        self._called.set()
                         ring()
             stream.close()
         except (urllib3.exceptions.HTTPError, OSError, WireError):

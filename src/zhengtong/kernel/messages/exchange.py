@@ -2,11 +2,12 @@
 
 Resending is driven by receipts: a side sends from the first number it holds no receipt for, so a
 lost answer costs a repetition and nothing else. The other side answers repeats from its arrivals.
+Every batch says how far its sender has got, so that a side restored from a backup is noticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.messages import facts, pieces
 from zhengtong.kernel.messages.identity import card_of, finder, own_keys
 from zhengtong.kernel.messages.models import Arrival, Message, Neighbour, Receipt, Sent
+from zhengtong.kernel.messages.reactions import reactions_to
 from zhengtong.kernel.messages.sealing import unpack
 from zhengtong.wire.batch import (
     MAX_LETTERS,
@@ -43,6 +45,10 @@ from zhengtong.wire.receipts import (
 from zhengtong.wire.receipts import Receipt as ReceiptStatement
 
 
+WHOLE_BATCH = 0
+"""Stands in a batch's refusals for the number of a letter: the whole last batch was refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owed:
     """What a side has taken from the last batch and must receipt in its next one."""
@@ -50,13 +56,21 @@ class Owed:
     numbers: tuple[int, ...] = ()
 
 
-def compose(name: str, owed: Owed = Owed(), *, wait: int = 0, letters: bool = True) -> bytes:
-    """The next batch for a neighbour: receipts for what is owed, letters not yet receipted."""
+def compose(
+    name: str, owed: Owed = Owed(), *, refusing: WireError | None = None, letters: bool = True
+) -> bytes:
+    """The next batch for a neighbour: receipts for what is owed, letters not yet receipted.
+
+    `refusing` says why their last batch was refused as a whole, so that they see it too.
+    """
     with transaction.atomic():
         neighbour = locked_for_update(Neighbour.objects.filter(name=name)).get()
         neighbour.said = max(neighbour.said + 1, int(moment.now().timestamp() * 1_000_000))
-        neighbour.save(update_fields=["said"])
+        going = _letters(neighbour) if letters else ()
+        neighbour.save(update_fields=["said", "receipted"])
         statement, refusals = _receipt(neighbour, owed)
+        if refusing:
+            refusals = (*refusals, Refused(WHOLE_BATCH, refusing.code, refusing.detail))
         batch = Batch(
             sender=settings.NODE.name,
             receiver=name,
@@ -64,23 +78,32 @@ def compose(name: str, owed: Owed = Owed(), *, wait: int = 0, letters: bool = Tr
             counter=neighbour.said,
             acknowledged=neighbour.received,
             high=neighbour.sealed,
-            letters=_letters(neighbour) if letters else (),
+            letters=going,
             receipts=statement,
             refusals=refusals,
-            wait=wait,
         )
     return encode_batch(batch, own_keys())
 
 
 def _letters(neighbour: Neighbour) -> tuple[Letter, ...]:
-    if neighbour.sealed == neighbour.receipted:
+    """What to send: the letters that follow the last receipt without a gap.
+
+    Numbers without a letter of ours were lost when this node was restored from a backup; the
+    neighbour has told us that it holds them (see `_meet`), so we go on behind them.
+    """
+    if neighbour.sealed == neighbour.receipted or neighbour.last_contact is None:
         return ()
-    rows = (
+    rows = list(
         Sent.objects.filter(neighbour=neighbour, sequence__gt=neighbour.receipted)
         .order_by("sequence")
         .values_list("sequence", "envelope")[:MAX_LETTERS]
     )
-    return take_what_fits(Letter(number, bytes(envelope)) for number, envelope in rows)
+    neighbour.receipted = rows[0][0] - 1 if rows else neighbour.sealed
+    return take_what_fits(
+        Letter(number, bytes(envelope))
+        for place, (number, envelope) in enumerate(rows, neighbour.receipted + 1)
+        if number == place
+    )
 
 
 def _receipt(neighbour: Neighbour, owed: Owed) -> tuple[bytes | None, tuple[Refused, ...]]:
@@ -112,20 +135,23 @@ def accept(data: bytes) -> tuple[str, Owed, Batch]:
     All or nothing, in one transaction. Raises WireError when the batch as a whole is refused;
     a single bad letter is refused by itself, with its number, and the others are taken.
     """
-    neighbours = list(Neighbour.objects.filter(suspended=False))
-    batch = decode_batch(data, finder(*neighbours), receiver=settings.NODE.name)
+    batch = decode_batch(data, finder(*Neighbour.objects.all()), receiver=settings.NODE.name)
     with transaction.atomic():
         neighbour = locked_for_update(Neighbour.objects.filter(name=batch.sender)).get()
+        if neighbour.suspended:
+            raise WireError(Refusal.NOT_A_NEIGHBOUR, f"{neighbour.name} is suspended")
         require_fresh(batch, neighbour.heard, moment.now())
         neighbour.heard = batch.counter
+        _meet(neighbour, batch)
         _take_receipts(neighbour, batch)
         owed = _take_letters(neighbour, batch.letters)
         neighbour.last_contact = moment.now()
-        neighbour.failures, neighbour.last_error = 0, ""
+        neighbour.failures, neighbour.last_error = _complaint(neighbour, batch)
         neighbour.save(
             update_fields=[
                 "heard",
                 "received",
+                "sealed",
                 "receipted",
                 "last_contact",
                 "failures",
@@ -133,6 +159,26 @@ def accept(data: bytes) -> tuple[str, Owed, Batch]:
             ]
         )
     return batch.sender, owed, batch
+
+
+def _meet(neighbour: Neighbour, batch: Batch) -> None:
+    """Go on from where the neighbour stands, should either side have been restored from a backup.
+
+    A neighbour that holds fewer of our letters than it once receipted has lost them with its disk:
+    they are sent again. One that holds more than we have numbered got them before our own disk was
+    lost: those numbers are spent.
+    """
+    neighbour.receipted = min(neighbour.receipted, batch.acknowledged)
+    neighbour.sealed = max(neighbour.sealed, batch.acknowledged)
+
+
+def _complaint(neighbour: Neighbour, batch: Batch) -> tuple[int, str]:
+    """How many of our batches the neighbour has refused in a row, and why the last one."""
+    for refused in batch.refusals:
+        if refused.sequence == WHOLE_BATCH:
+            error = WireError(refused.code, refused.detail)
+            return neighbour.failures + 1, storable(f"{refused.code.value}: {error.zh}", 200)
+    return 0, ""
 
 
 def _take_receipts(neighbour: Neighbour, batch: Batch) -> None:
@@ -163,7 +209,7 @@ def _take_receipts(neighbour: Neighbour, batch: Batch) -> None:
             why = reasons.get(item.sequence)
             Sent.objects.filter(neighbour=neighbour, sequence=item.sequence).update(
                 refusal=why.code if why else Refusal.MALFORMED,
-                refusal_detail=why.detail if why else "",
+                refusal_detail=storable(why.detail, 500) if why else "",
             )
     Receipt.objects.create(
         neighbour=neighbour,
@@ -189,7 +235,9 @@ def _take_letters(neighbour: Neighbour, letters: Iterable[Letter]) -> Owed:
             neighbour=neighbour, sequence__in=[item.sequence for item in letters]
         ).values_list("sequence", "digest")
     }
-    taken, arrivals, messages = [], [], []
+    taken: list[int] = []
+    arrivals: list[Arrival] = []
+    messages: list[tuple[Arrival, Message]] = []
     for letter in letters:
         digest = hash_of(letter.envelope)
         # A gap or a reused number is a fault of the link, not of one letter: refuse the batch.
@@ -200,24 +248,43 @@ def _take_letters(neighbour: Neighbour, letters: Iterable[Letter]) -> Owed:
         arrival = Arrival(
             neighbour=neighbour, sequence=letter.sequence, digest=digest, envelope=letter.envelope
         )
-        try:
-            opened = open_envelope(
-                letter.envelope, own_keys(), find, ceiling=int(settings.NODE.ceiling)
-            )
-            message = _read(opened)
-        except WireError as error:
-            arrival.refusal, arrival.refusal_detail = error.code.value, error.detail[:500]
-        else:
-            if message is None:
-                arrival.envelope = b""
-            else:
-                arrival.message = message.pk
-                messages.append(message)
         arrivals.append(arrival)
-    Message.objects.bulk_create(messages, ignore_conflicts=True)
+        try:
+            message = _read(
+                open_envelope(letter.envelope, own_keys(), find, ceiling=int(settings.NODE.ceiling))
+            )
+        except WireError as error:
+            _refuse(arrival, error)
+            continue
+        if message is None:
+            arrival.envelope = b""
+        else:
+            messages.append((arrival, message))
+    _store(messages)
     Arrival.objects.bulk_create(arrivals)
     neighbour.received = state.high
     return Owed(tuple(taken))
+
+
+def _store(arrived: Sequence[tuple[Arrival, Message]]) -> None:
+    """Store what is new. A message may come twice, when its letter has been sent anew."""
+    there = Message.objects.in_bulk([message.pk for _, message in arrived])
+    fresh = []
+    for arrival, message in arrived:
+        known = there.setdefault(message.pk, message)
+        said = (known.origin, known.kind, bytes(known.body))
+        if said != (message.origin, message.kind, bytes(message.body)):
+            _refuse(arrival, WireError(Refusal.REPLAYED, f"message {message.pk} said otherwise"))
+            continue
+        arrival.message = message.pk
+        if known is message:
+            fresh.append(message)
+    Message.objects.bulk_create(fresh)
+
+
+def _refuse(arrival: Arrival, error: WireError) -> None:
+    arrival.refusal = error.code.value
+    arrival.refusal_detail = storable(error.detail, 500)
 
 
 def _read(opened: Opened) -> Message | None:
@@ -229,6 +296,8 @@ def _read(opened: Opened) -> Message | None:
         body, addressees, subject = unpack(content.body)
         fact = facts.decode(content.kind, body)
         [UUID(item) for item in addressees]
+        if "\x00" in subject:
+            raise ValueError("letter body: the subject holds a zero character")
         if isinstance(fact, pieces.FilePiece):
             pieces.receive(fact)
             return None
@@ -243,7 +312,13 @@ def _read(opened: Opened) -> Message | None:
         origin=content.origin,
         addressees=addressees,
         at=content.sent_at,
+        pending=bool(reactions_to(content.kind)),
     )
+
+
+def storable(text: str, length: int) -> str:
+    """A neighbour's words as a column can hold them: cut, and without zero characters."""
+    return text.replace("\x00", "\ufffd")[:length]
 
 
 def answer(data: bytes) -> bytes:

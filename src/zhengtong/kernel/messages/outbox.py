@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,10 @@ class Telling:
 
 def write(act: Act) -> None:
     """Store everything the act told: one message each, one letter for every other node."""
+    made = act.records[0] if act.records else None
     for telling in act.telling:
-        _write_one(act, telling)
+        # What the command has made was not known to it as a record when it told.
+        _write_one(act, replace(telling, about=telling.about or made))
 
 
 def _write_one(act: Act, telling: Telling) -> None:

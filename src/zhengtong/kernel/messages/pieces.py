@@ -6,18 +6,24 @@ database; on arrival it is written in place, and the last one completes the file
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import Q
 
 from zhengtong.kernel import files
+from zhengtong.kernel.file_types import ALLOWED
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.messages.facts import Fact, FileRef, encode, fact, files_of
 from zhengtong.kernel.messages.models import IncomingFile, Letter, Message, Neighbour
 
 PIECE = 1 << 20
+MEDIA_TYPES = frozenset(kind.media_type for kind in ALLOWED)
+MAX_FILE = 4 << 30
+"""Bytes; no node's `max_upload_mb` can be set higher."""
 
 
 @fact("kernel.file_piece")
@@ -41,9 +47,10 @@ def send_missing(
     """Send the pieces of every file of a fact ahead of it, to the neighbours that lack them."""
     for reference in files_of(told):
         subject = f"file:{reference.sha256}"
-        have = set(
-            Letter.objects.filter(message__subject=subject).values_list("neighbour_id", flat=True)
-        )
+        letters = Letter.objects.filter(message__subject=subject)
+        failed = letters.filter(~Q(problem="") | Q(sent__isnull=False) & ~Q(sent__refusal=""))
+        have = set(letters.values_list("neighbour_id", flat=True))
+        have -= set(failed.values_list("neighbour_id", flat=True))
         lacking = [item for item in neighbours if item.pk not in have]
         if not lacking:
             continue
@@ -80,14 +87,39 @@ def enclose(piece: FilePiece) -> bytes:
 
 
 def receive(piece: FilePiece) -> None:
-    """Store a piece (idempotent); the last one checks the hash and completes the file."""
-    if files.exists(piece.file.sha256):
+    """Store a piece (idempotent); the last one checks the hash and completes the file.
+
+    Raises ValueError for a piece that cannot be part of the file it names.
+    """
+    _check(piece)
+    name, arrived = piece.file.sha256, IncomingFile.objects.filter(sha256=piece.file.sha256)
+    if files.exists(name):
         return
-    files.write_piece(piece.file.sha256, piece.index * PIECE, piece.data)
-    IncomingFile.objects.bulk_create(
-        [IncomingFile(sha256=piece.file.sha256, index=piece.index)], ignore_conflicts=True
-    )
-    arrived = IncomingFile.objects.filter(sha256=piece.file.sha256)
-    if arrived.count() == count(piece.file.size):
-        files.complete(piece.file.sha256, piece.file.name, piece.file.media_type)
+    if files.path_of(name).exists():
+        # Whole, but its row was lost: the machine stopped between the two.
+        size = files.path_of(name).stat().st_size
+        files.StoredFile.objects.get_or_create(
+            sha256=name, defaults={"size": size, "media_type": piece.file.media_type}
+        )
         arrived.delete()
+        return
+    files.write_piece(name, piece.index * PIECE, piece.data)
+    IncomingFile.objects.bulk_create(
+        [IncomingFile(sha256=name, index=piece.index)], ignore_conflicts=True
+    )
+    if arrived.count() == count(piece.file.size):
+        arrived.delete()
+        files.complete(name, piece.file.name, piece.file.media_type)
+
+
+def _check(piece: FilePiece) -> None:
+    """A neighbour's words become a path and an offset here: take nothing on trust."""
+    file, last = piece.file, count(piece.file.size) - 1
+    if not re.fullmatch(r"[0-9a-f]{64}", file.sha256) or not 0 <= file.size <= MAX_FILE:
+        raise ValueError("file piece: no SHA-256, or no size from 0 to 4 GiB")
+    if file.media_type not in MEDIA_TYPES:
+        raise ValueError("file piece: a media type that no office may send")
+    if not 0 <= piece.index <= last:
+        raise ValueError(f"file piece {piece.index} of a file of {last + 1}")
+    if len(piece.data) != (PIECE if piece.index < last else file.size - last * PIECE):
+        raise ValueError(f"file piece {piece.index} has {len(piece.data)} bytes")

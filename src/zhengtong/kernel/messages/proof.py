@@ -38,9 +38,9 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
         .select_related("neighbour")
         .order_by("neighbour", "sequence")
     )
-    neighbours = {item.neighbour.pk: item.neighbour for item in [*sent, *arrivals]}
+    neighbours = {item.neighbour for item in sent} | {item.neighbour for item in arrivals}
     checkpoints, entries = _logged({subject, *urns})
-    cards = [own_card().to_cbor(), *(card_of(item).to_cbor() for item in neighbours.values())]
+    cards = [own_card().to_cbor(), *(card_of(item).to_cbor() for item in sorted(neighbours, key=lambda item: item.name))]
     return pack(
         Evidence(
             about=About(title, subject, settings.NODE.name, moment.now()),

@@ -7,60 +7,89 @@ import os
 import cbor2
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.messages import facts, pieces
 from zhengtong.kernel.messages.identity import card_of, own_keys
 from zhengtong.kernel.messages.models import Letter, Message, Neighbour, Sent
-from zhengtong.wire.envelope import Content, FileRef, Sealed, seal_disclosed
-from zhengtong.wire.errors import WireError
+from zhengtong.wire.envelope import MAX_ENVELOPE, Content, FileRef, Sealed, seal_disclosed
+from zhengtong.wire.errors import Refusal, WireError
 
 BATCH = 100
 WINDOW = 400
 """Sealed but not yet receipted letters on one link. Small, so that urgent letters overtake."""
 
 
+CANNOT_BE_SEALED = (WireError, FileNotFoundError, facts.UnknownKind, facts.MalformedFact)
+
+
 def seal_waiting() -> bool:
-    """Seal what waits for every neighbour; whether anything was sealed."""
-    links = Neighbour.objects.filter(pk__in=Letter.objects.filter(waiting=True).values("neighbour"))
-    return any([_seal_for(pk) for pk in links.values_list("pk", flat=True)])
+    """Seal what waits for every neighbour; whether anything was sealed.
+
+    A link is numbered only once both ends have met: a node restored from a backup must first
+    hear which numbers it has already used.
+    """
+    waiting = Letter.objects.filter(waiting=True, neighbour=OuterRef("pk"))
+    links = Neighbour.objects.filter(Exists(waiting), last_contact__isnull=False)
+    return any([_seal_for(neighbour) for neighbour in links])
 
 
-def _seal_for(pk: int) -> bool:
-    """Give up to BATCH letters of one link their numbers and envelopes, urgent lanes first."""
+def _seal_for(neighbour: Neighbour) -> bool:
+    """Seal up to BATCH letters of one link, urgent lanes first; whether any were dealt with.
+
+    Sealing takes long and needs no lock; only numbering does, and the link goes on meanwhile.
+    """
+    if neighbour.sealed - neighbour.receipted >= WINDOW:
+        return False
+    letters = list(
+        Letter.objects.filter(neighbour=neighbour, waiting=True)
+        .select_related("message")
+        .order_by("lane", "id")[:BATCH]
+    )
+    sealed: dict[int, Sealed] = {}
+    problems: dict[int, str] = {}
+    for letter in letters:
+        try:
+            sealed[letter.pk] = _seal(letter, neighbour)
+        except CANNOT_BE_SEALED as error:
+            problems[letter.pk] = str(error)[:300]
+    return _number(neighbour.pk, letters, sealed, problems)
+
+
+def _number(
+    link: int, letters: list[Letter], sealed: dict[int, Sealed], problems: dict[int, str]
+) -> bool:
+    """Give sealed letters the next numbers of their link, unless another worker was quicker."""
     with transaction.atomic():
-        neighbour = locked_for_update(Neighbour.objects.filter(pk=pk), skip=True).first()
-        if neighbour is None or neighbour.sealed - neighbour.receipted >= WINDOW:
-            return False
-        letters = list(
-            Letter.objects.filter(neighbour=neighbour, waiting=True)
-            .select_related("message")
-            .order_by("lane", "id")[:BATCH]
-        )
-        sent = []
+        neighbour = locked_for_update(Neighbour.objects.filter(pk=link)).get()
+        chosen = Letter.objects.filter(pk__in=[letter.pk for letter in letters], waiting=True)
+        waiting = set(chosen.values_list("pk", flat=True))
+        now, sent = moment.now(), []
         for letter in letters:
-            try:
-                sealed = _seal(letter, neighbour)
-            except (WireError, FileNotFoundError) as error:
-                Letter.objects.filter(pk=letter.pk).update(problem=str(error)[:300])
+            if letter.pk not in waiting:
+                continue
+            if letter.pk in problems:
+                Letter.objects.filter(pk=letter.pk).update(problem=problems[letter.pk])
                 continue
             neighbour.sealed += 1
+            done = sealed[letter.pk]
             sent.append(
                 Sent(
-                    neighbour=neighbour,
+                    neighbour_id=link,
                     sequence=neighbour.sealed,
-                    letter=letter,
-                    digest=sealed.envelope_hash,
-                    envelope=sealed.envelope,
-                    disclosure=b"" if _is_piece(letter.message) else sealed.disclosure,
-                    at=moment.now(),
+                    letter_id=letter.pk,
+                    digest=done.envelope_hash,
+                    envelope=done.envelope,
+                    disclosure=b"" if _is_piece(letter.message) else done.disclosure,
+                    at=now,
                 )
             )
         Sent.objects.bulk_create(sent)
-        Letter.objects.filter(pk__in=[letter.pk for letter in letters]).update(waiting=False)
+        chosen.update(waiting=False)
         neighbour.save(update_fields=["sealed"])
-    return bool(letters)
+    return bool(waiting)
 
 
 def _is_piece(message: Message) -> bool:
@@ -87,7 +116,10 @@ def _seal(letter: Letter, neighbour: Neighbour) -> Sealed:
             for item in facts.files_of(told)
         ),
     )
-    return seal_disclosed(content, own_keys(), [card_of(neighbour)], None, os.urandom)
+    sealed = seal_disclosed(content, own_keys(), [card_of(neighbour)], None, os.urandom)
+    if len(sealed.envelope) > MAX_ENVELOPE:
+        raise WireError(Refusal.OVERSIZED, f"{len(sealed.envelope)} bytes")
+    return sealed
 
 
 def pack(fact: bytes, addressees: list[str], subject: str) -> bytes:

@@ -25,7 +25,7 @@ from zhengtong.kernel.search import (
     Reader,
     add_words,
 )
-from zhengtong.kernel.search.queue import Changed
+from zhengtong.kernel.search.queue import Changed, rebuild_waiting
 
 BATCH = 200
 
@@ -75,6 +75,9 @@ class Indexer:
             raise
 
     def _apply(self, writer: IndexWriter, changed: list[Changed]) -> bool:
+        if rebuild_waiting():
+            self.rebuild()
+            return True
         upserts, deletes = [], []
         for label, pk in {(item.model, item.record) for item in changed}:
             entry = _entry(label, pk)

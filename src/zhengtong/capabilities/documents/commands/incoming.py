@@ -35,6 +35,8 @@ def looks(incoming: Incoming, document: Document) -> cases.Looks:
         page=f"/documents/incoming/{incoming.pk}/",
         urgency=document.urgency,
         reading=frozenset({"circulate"}),
+        due_at=incoming.due_at,
+        due_at=incoming.due_at,
     )
 
 
@@ -97,13 +99,12 @@ def _store(fact: messages.Dispatched) -> Document:
 
 def _of(incoming: Incoming) -> Document:
     """The document of an incoming record the actor has been authorised for."""
-    return Document.objects.unlabelled("reached through its incoming record").get(
-        pk=incoming.document_id
-    )
+    documents = Document.objects.unlabelled("reached through its incoming record")
+    return documents.select_related("owner").get(pk=incoming.document_id)
 
 
 def _answer_to(document: Document) -> Organisation:
-    return Organisation.objects.get(pk=document.owner_id)
+    return document.owner
 
 
 @command("documents.sign_for", title="签收")
@@ -238,6 +239,7 @@ def note_progress(
         if getattr(delivery, name) in (None, ""):
             setattr(delivery, name, value)
     delivery.save(update_fields=list(changes))
+    act.touched(Document.objects.visible_to(act.actor).get(pk=document))
     notices.notify(
         delivery.owner_id,
         "progress",
@@ -260,7 +262,7 @@ def mark_overdue(act: Act, document: UUID, at: datetime) -> list[Delivery]:
         delivery.overdue = True
         delivery.save(update_fields=["overdue"])
     if late:
-        act.touched(*late)
+        act.touched(Document.objects.visible_to(act.actor).get(pk=document), *late)
         notices.notify(
             late[0].owner_id,
             "progress",

@@ -29,9 +29,11 @@ from zhengtong.kernel.flow.procedure import ActionKind
 from zhengtong.kernel.labels import Level, Share
 from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.messages.outbox import Lane
-from zhengtong.kernel.records import grant
+from zhengtong.kernel.records import Grant, grant
 
 OUTGOING = cases.publish(Path(__file__).parents[1] / "procedures" / "outgoing.json")
+
+COUNTERSIGN = "countersign"  # the purpose of the grants under which countersigners see a draft
 
 Upload = tuple[StoredFile, str]
 """A stored file and the name its uploader gave it."""
@@ -93,10 +95,12 @@ def revise(
 def submit(act: Act, document: Document, countersigners: Sequence[UUID] | None = None) -> Document:
     """Hand a finished draft to review. `countersigners` None leaves those named in the draft."""
     document.require(State.DRAFTING)
-    changes = {}
     if countersigners is not None:
-        changes["countersigners"] = [str(item) for item in countersigners]
         _open_to(document, countersigners)
+    asked = Grant.objects.filter(record=document.pk, purpose=COUNTERSIGN).order_by(
+        "organisation__rank"
+    )
+    changes = {"countersigners": [str(item) for item in asked.values_list("organisation", flat=True)]}
     cases.take(act, document, ActionKind.AGREE, "draft", looks(document), changes=changes)
     return document
 
@@ -366,7 +370,10 @@ def _write(document: Document, text: Draft) -> None:
 
 
 def _open_to(document: Document, countersigners: Sequence[UUID]) -> None:
-    grant(document, Organisation.objects.filter(pk__in=countersigners), "countersign")
+    """Let exactly these organisations see the draft: they are whom `submit` will ask."""
+    asked = Grant.objects.filter(record=document.pk, purpose=COUNTERSIGN)
+    asked.exclude(organisation__in=list(countersigners)).delete()
+    grant(document, Organisation.objects.filter(pk__in=countersigners), COUNTERSIGN)
 
 
 def _attach(document: Document, uploads: Sequence[Upload]) -> None:

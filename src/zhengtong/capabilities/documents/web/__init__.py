@@ -1,0 +1,1 @@
+"""The pages about documents: `outgoing` for those we issue, `incoming` for those we get."""

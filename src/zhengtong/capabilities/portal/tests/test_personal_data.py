@@ -36,8 +36,9 @@ def identities(draw: st.DrawFn) -> str:
 @st.composite
 def cards(draw: st.DrawFn) -> str:
     length = draw(st.integers(16, 19))
-    body = "62" + "".join(draw(st.lists(st.sampled_from("0123456789"), min_size=length - 3,
-                                        max_size=length - 3)))
+    body = "62" + "".join(
+        draw(st.lists(st.sampled_from("0123456789"), min_size=length - 3, max_size=length - 3))
+    )
     return next(body + last for last in "0123456789" if luhn(body + last))
 
 

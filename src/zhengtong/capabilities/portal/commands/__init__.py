@@ -1,0 +1,1 @@
+"""What can be done with articles: offered and released in the office, put online in public."""

@@ -1,0 +1,74 @@
+"""Pages that programs read: Atom feeds (RFC 4287), site maps (sitemaps.org 0.9), robots.txt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+
+from zhengtong.capabilities.portal import queries
+from zhengtong.capabilities.portal.domain.address import PAGE_SIZE, link
+
+Address = tuple[str, datetime | None]
+
+
+def site_at(key: str) -> Any:
+    """The sub-site with a key, or the main site for an empty one; None if there is none.
+
+    The main site stands at the root, and nowhere under its own key.
+    """
+    for site in queries.sites():
+        if site.main if not key else (site.key == key and not site.main):
+            return site
+    return None
+
+
+def column_at(site_key: str, column_key: str) -> Any:
+    """The column at an address, or None."""
+    site = site_at(site_key)
+    if site is None:
+        return None
+    return next((c for c in queries.site_columns(site) if c.key == column_key), None)
+
+
+def absolute(path: str) -> str:
+    return str(settings.NODE.url) + link(path)
+
+
+def atom(column: Any) -> bytes:
+    """The newest articles of a column. Its time is that of the newest change, not of baking."""
+    articles = queries.latest(column, PAGE_SIZE)
+    context = {
+        "column": column,
+        "self": absolute(f"{column.path}feed.atom"),
+        "page": absolute(column.path),
+        "entries": [(item, absolute(item.path)) for item in articles],
+        "updated": max((item.updated_at for item in articles if item.updated_at), default=None),
+    }
+    return render_to_string("portal/public/feed.atom", context).encode()
+
+
+def column_addresses() -> list[Address]:
+    """The fronts of all sites and columns."""
+    found: list[Address] = []
+    for site in queries.sites():
+        found.append((site.path, None))
+        found += [(column.path, None) for column in queries.site_columns(site)]
+    return found
+
+
+def sitemap(addresses: Iterable[Address]) -> bytes:
+    rows = [(absolute(path), changed) for path, changed in addresses]
+    return render_to_string("portal/public/sitemap.xml", {"rows": rows}).encode()
+
+
+def sitemap_index(names: Iterable[str]) -> bytes:
+    rows = [absolute(f"/sitemap-{name}.xml") for name in names]
+    return render_to_string("portal/public/sitemap_index.xml", {"rows": rows}).encode()
+
+
+def robots() -> bytes:
+    return f"User-agent: *\nDisallow: /search\nSitemap: {absolute('/sitemap.xml')}\n".encode()

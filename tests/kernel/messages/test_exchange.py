@@ -1,0 +1,443 @@
+"""What a neighbour may do to us, by fault or by malice: refused with the exact code, which the
+neighbour sees, and nothing that is good is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import cbor2
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from tests.federation.neighbour import Poser, a_fact
+from zhengtong.capabilities.documents.messages import SignedFor
+from zhengtong.kernel.messages import commands, exchange, sealing
+from zhengtong.kernel.messages.facts import FileRef, encode
+from zhengtong.kernel.messages.identity import own_card
+from zhengtong.kernel.messages.keyfile import FILE, create_keys
+from zhengtong.kernel.messages.models import Arrival, Letter, Message, Neighbour, Receipt, Sent
+from zhengtong.kernel.messages.outbox import post
+from zhengtong.kernel.messages.pieces import FilePiece
+from zhengtong.wire import cose
+from zhengtong.wire.batch import MAX_BATCH, Refused
+from zhengtong.wire.batch import Letter as Numbered
+from zhengtong.wire.envelope import MAX_ENVELOPE
+from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.keys import NodeKeys
+from zhengtong.wire.receipts import Event, verify_receipt
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def fugou() -> Poser:
+    if not (settings.NODE.keys / FILE).exists():
+        create_keys(settings.NODE.keys, settings.NODE.name)
+    return Poser(own_card()).admitted()
+
+
+def dial(data: bytes) -> tuple[int, str, bytes]:
+    """Post a batch at the node's door: status, refusal code (or ""), the answer."""
+    response = Client().post("/exchange", data, content_type="application/cbor")
+    refused = response["Content-Type"].startswith("application/json")
+    code = json.loads(response.content)["refused"] if refused else ""
+    return response.status_code, code, response.content
+
+
+def link() -> Neighbour:
+    return Neighbour.objects.get(name="fugou")
+
+
+def everything() -> tuple[object, ...]:
+    """The state of the exchange that a refused batch must leave as it was."""
+    return (
+        list(Neighbour.objects.order_by("name").values()),
+        list(Message.objects.order_by("pk").values()),
+        list(Arrival.objects.order_by("pk").values()),
+        list(Sent.objects.order_by("pk").values()),
+        Receipt.objects.count(),
+    )
+
+
+def tell(fugou: Poser, number: int = 1, level: int = 1) -> list[Numbered]:
+    """Let the node send so many letters; what the neighbour gets of them."""
+    for _ in range(number):
+        fact = a_fact()
+        message = Message.objects.create(
+            kind=fact.kind, body=encode(fact), level=level, origin="test", at=datetime.now(UTC)
+        )
+        post(message, [link()], 2)
+    while sealing.seal_waiting():
+        pass
+    return list(fugou.read(exchange.compose("fugou")).letters)
+
+
+# ── a batch that is refused as a whole ──
+
+
+def _flip(data: bytes, at: int) -> bytes:
+    at %= len(data)
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def _unsigned(fugou: Poser) -> bytes:
+    signed = fugou.batch(*fugou.letters(fugou.envelope()))
+    return signed[: -len(b"\x58\x40") - 64] + b"\x40"
+
+
+def _signed_by_another(fugou: Poser) -> bytes:
+    stranger = Poser(fugou.node, "shenqiu")
+    return stranger.batch(*stranger.letters(stranger.envelope()))
+
+
+def _posing_as(fugou: Poser) -> bytes:
+    """Another admitted node signs a batch in the name of fugou."""
+    other = Poser(fugou.node, "shenqiu").admitted()
+    return other.keys.state(cose.BATCH, _payload(fugou.batch()))
+
+
+def _payload(batch: bytes) -> bytes:
+    return cose.parse(batch, cose.BATCH, MAX_BATCH).payload
+
+
+def _suspended(fugou: Poser) -> bytes:
+    Neighbour.objects.filter(name="fugou").update(suspended=True)
+    return fugou.batch(*fugou.letters(fugou.envelope()))
+
+
+def _replayed(fugou: Poser) -> bytes:
+    once = fugou.batch(*fugou.letters(fugou.envelope()))
+    assert dial(once)[0] == 200
+    return once
+
+
+def _late(fugou: Poser) -> bytes:
+    """A batch that another one has overtaken on the road."""
+    early = fugou.batch(*fugou.letters(fugou.envelope()))
+    assert dial(fugou.batch())[0] == 200
+    return early
+
+
+def _number_reused(fugou: Poser) -> bytes:
+    assert dial(fugou.batch(*fugou.letters(fugou.envelope())))[0] == 200
+    return fugou.batch(*fugou.letters(fugou.envelope()))
+
+
+def _receipt(**given: object) -> Callable[[Poser], bytes]:
+    def make(fugou: Poser) -> bytes:
+        letters = tell(fugou, 3)
+        if given.get("of") == "another envelope":
+            letters[1] = Numbered(letters[1].sequence, b"something else")
+        if given.get("of") == "the second only":
+            letters = letters[1:2]
+        if given.get("of") == "letters never sent":
+            letters = [*letters, Numbered(4, b"?")]
+        return fugou.batch(receipts=fugou.receipt(letters, **_known(given)), acknowledged=3)
+
+    return make
+
+
+def _known(given: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in given.items() if key != "of"}
+
+
+def _forged_receipt(fugou: Poser) -> bytes:
+    return fugou.batch(receipts=_flip(fugou.receipt(tell(fugou)), -1), acknowledged=1)
+
+
+def _batch(**changes: object) -> Callable[[Poser], bytes]:
+    return lambda fugou: fugou.batch(*fugou.letters(fugou.envelope()), **changes)
+
+
+def _cut(fugou: Poser) -> bytes:
+    return fugou.batch(*fugou.letters(fugou.envelope()))[:-30]
+
+
+def _altered(fugou: Poser) -> bytes:
+    return _flip(fugou.batch(*fugou.letters(fugou.envelope())), 300)
+
+
+def _gap(fugou: Poser) -> bytes:
+    return fugou.batch(*fugou.letters(fugou.envelope(), first=5))
+
+
+def _without_order(fugou: Poser) -> bytes:
+    """Letters 2, 1: no honest encoder writes such a batch."""
+    fields = cbor2.loads(
+        _payload(fugou.batch(*fugou.letters(fugou.envelope(), fugou.envelope())))
+    )
+    fields["letters"].reverse()
+    return fugou.keys.state(cose.BATCH, cbor2.dumps(fields, canonical=True))
+
+
+WHOLE = {
+    "unsigned": (_unsigned, Refusal.UNSIGNED, 401),
+    "altered on the road": (_altered, Refusal.BAD_SIGNATURE, 401),
+    "signed by a stranger": (_signed_by_another, Refusal.UNKNOWN_SENDER, 403),
+    "signed in another's name": (_posing_as, Refusal.BAD_SIGNATURE, 401),
+    "of a suspended node": (_suspended, Refusal.NOT_A_NEIGHBOUR, 403),
+    "for another node": (_batch(receiver="xihua"), Refusal.WRONG_RECIPIENT, 409),
+    "replayed": (_replayed, Refusal.REPLAYED, 409),
+    "overtaken": (_late, Refusal.REPLAYED, 409),
+    "a number used twice": (_number_reused, Refusal.REPLAYED, 409),
+    "a gap": (_gap, Refusal.OUT_OF_ORDER, 409),
+    "letters out of order": (_without_order, Refusal.MALFORMED, 409),
+    "cut short": (_cut, Refusal.TRUNCATED, 409),
+    "too large": (lambda fugou: b"\xd2\x84" + bytes(MAX_BATCH), Refusal.OVERSIZED, 413),
+    "garbage": (lambda fugou: bytes(range(256)) * 9, Refusal.MALFORMED, 409),
+    "nothing": (lambda fugou: b"", Refusal.TRUNCATED, 409),
+    "a clock an hour slow": (
+        lambda fugou: fugou.batch(at=datetime.now(UTC) - timedelta(hours=1)), Refusal.CLOCK, 409,
+    ),
+    "a clock an hour fast": (
+        lambda fugou: fugou.batch(at=datetime.now(UTC) + timedelta(hours=1)), Refusal.CLOCK, 409,
+    ),
+    "a receipt for another envelope": (
+        _receipt(of="another envelope"), Refusal.MALFORMED, 409,
+    ),
+    "a receipt for letters never sent": (_receipt(of="letters never sent"), Refusal.MALFORMED, 409),
+    "receipts out of order": (_receipt(of="the second only"), Refusal.OUT_OF_ORDER, 409),
+    "a receipt of another link": (_receipt(sender="xihua"), Refusal.WRONG_RECIPIENT, 409),
+    "a receipt of a stranger": (
+        _receipt(keys=NodeKeys.generate("shenqiu")), Refusal.UNKNOWN_SENDER, 403,
+    ),
+    "a forged receipt": (_forged_receipt, Refusal.BAD_SIGNATURE, 401),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_a_bad_batch_is_refused_whole_and_changes_nothing(fugou: Poser, case: str) -> None:
+    make, code, status = WHOLE[case]
+    dial(fugou.batch())  # the two have met before
+    bad = make(fugou)
+    before = everything()
+    found_status, found_code, body = dial(bad)
+    assert (found_code, found_status) == (code.value, status)
+    assert json.loads(body)["text"].endswith("。"), "a sentence for people, with a remedy"
+    assert everything() == before
+    Neighbour.objects.filter(name="fugou").update(suspended=False)
+    good = fugou.letters(fugou.envelope(), first=link().received + 1)
+    assert dial(fugou.batch(*good))[0] == 200, "a good letter gets through afterwards"
+    assert link().received == good[0].sequence
+
+
+# ── a letter that is refused by itself ──
+
+
+def _kind_too_new(fugou: Poser) -> bytes:
+    return fugou.envelope(kind="documents.folded_into_a_hat", body=b"\xa0")
+
+
+def _piece(**changes: object) -> Callable[[Poser], bytes]:
+    values: dict[str, object] = {"sha256": "ab" * 32, "size": 3, "media_type": "text/plain"}
+    index = changes.pop("index", 0)
+    data = changes.pop("data", b"abc")
+    values |= changes
+    return lambda fugou: fugou.envelope(
+        FilePiece(FileRef(name="附件.txt", **values), index, data)  # type: ignore[arg-type]
+    )
+
+
+def _lifted(fugou: Poser) -> bytes:
+    """A letter that another node sealed and signed."""
+    return Poser(fugou.node, "shenqiu").envelope()
+
+
+def _too_secret(fugou: Poser) -> bytes:
+    """A sender that does not hold our ceiling as we would."""
+    return fugou.envelope(level=3, to=replace(fugou.node, ceiling=4))
+
+
+def _for_another(fugou: Poser) -> bytes:
+    return fugou.envelope(to=Poser(fugou.node, "xihua").card)
+
+
+def _for_lost_keys(fugou: Poser) -> bytes:
+    """Sealed for keys that the node had before it was set up anew."""
+    before = Poser(fugou.node, "test")
+    return fugou.envelope(to=before.card)
+
+
+LETTERS = {
+    "unsigned": (lambda fugou: fugou.envelope()[:-66] + b"\x40", Refusal.UNSIGNED),
+    "altered": (lambda fugou: _flip(fugou.envelope(), -70), Refusal.BAD_SIGNATURE),
+    "signed by another": (_lifted, Refusal.UNKNOWN_SENDER),
+    "cut short": (lambda fugou: fugou.envelope()[:-9], Refusal.TRUNCATED),
+    "too large": (lambda fugou: fugou.envelope(body=bytes(MAX_ENVELOPE)), Refusal.OVERSIZED),
+    "garbage": (lambda fugou: b"garbage", Refusal.MALFORMED),
+    "of an unknown kind": (_kind_too_new, Refusal.UNKNOWN_KIND),
+    "of an unknown kind with a zero in its name": (
+        lambda fugou: fugou.envelope(kind="documents\x00"), Refusal.UNKNOWN_KIND,
+    ),
+    "a malformed fact": (lambda fugou: fugou.envelope(body=b"\xa1\x61x\x01"), Refusal.MALFORMED),
+    "no fact at all": (lambda fugou: fugou.envelope(body=b"\xff\xff"), Refusal.MALFORMED),
+    "a zero in its subject": (lambda fugou: fugou.envelope(subject="a\x00b"), Refusal.MALFORMED),
+    "addressed to no organisation": (
+        lambda fugou: fugou.envelope(addressees=["everybody"]), Refusal.MALFORMED,
+    ),
+    "for another node": (_for_another, Refusal.WRONG_RECIPIENT),
+    "for keys we no longer have": (_for_lost_keys, Refusal.UNDECRYPTABLE),
+    "above our ceiling": (_too_secret, Refusal.ABOVE_CEILING),
+    "a file that would leave its folder": (_piece(sha256="../../keys/node.pem"), Refusal.MALFORMED),
+    "a piece before the file": (_piece(index=2), Refusal.MALFORMED),
+    "a piece larger than the file": (_piece(data=b"abcd"), Refusal.MALFORMED),
+    "a file of a type that may not enter": (_piece(media_type="text/html"), Refusal.MALFORMED),
+    "a file that is not what its name says": (_piece(), Refusal.MALFORMED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LETTERS)
+def test_a_bad_letter_is_refused_alone_and_its_sender_sees_why(fugou: Poser, case: str) -> None:
+    make, code = LETTERS[case]
+    if case == "above our ceiling":
+        fugou.ceiling = 4  # its own would allow it
+        fugou.card = fugou.card_of(fugou.keys)
+        fugou.admitted()
+    before, after = fugou.envelope(), fugou.envelope()
+    letters = fugou.letters(before, make(fugou), after)
+    status, _, body = dial(fugou.batch(*letters))
+    assert status == 200
+    answer = fugou.read(body)
+    assert [(item.sequence, item.code) for item in answer.refusals] == [(2, code)]
+    assert answer.receipts
+    statement = verify_receipt(answer.receipts, {fugou.node.signing_kid: fugou.node}.get)
+    assert [(item.sequence, item.event) for item in statement.items] == [
+        (1, Event.DELIVERED),
+        (2, Event.DEAD),
+        (3, Event.DELIVERED),
+    ]
+    assert Message.objects.count() == 2
+    assert bytes(Arrival.objects.get(sequence=2).envelope) == letters[1].envelope, "kept"
+    assert link().received == 3
+
+
+def test_a_letter_above_the_ceiling_of_its_own_sender_is_refused(fugou: Poser) -> None:
+    """fugou is accredited up to 2 on its card, whatever it signs."""
+    letters = fugou.letters(_too_secret(fugou))
+    answer = fugou.read(dial(fugou.batch(*letters))[2])
+    assert [(item.code, "ceiling of fugou" in item.detail) for item in answer.refusals] == [
+        (Refusal.ABOVE_CEILING, True)
+    ]
+
+
+def test_a_message_cannot_take_the_place_of_another(fugou: Poser) -> None:
+    number = uuid4()
+    first = fugou.envelope(a_fact("一"), message=number)
+    fact = a_fact("二")
+    letters = fugou.letters(first, fugou.envelope(fact, message=number))
+    answer = fugou.read(dial(fugou.batch(*letters))[2])
+    assert [(item.sequence, item.code) for item in answer.refusals] == [(2, Refusal.REPLAYED)]
+
+
+def test_a_message_sent_anew_is_delivered_once(fugou: Poser) -> None:
+    """An administrator may send a letter again: new number, same message."""
+    number, fact = uuid4(), a_fact()
+    letters = fugou.letters(*(fugou.envelope(fact, message=number) for _ in range(2)))
+    answer = fugou.read(dial(fugou.batch(*letters))[2])
+    assert answer.refusals == ()
+    later = fugou.letters(fugou.envelope(fact, message=number), first=3)
+    assert fugou.read(dial(fugou.batch(*later))[2]).refusals == ()
+    assert Message.objects.count() == 1
+
+
+# ── the same, seen by the sender ──
+
+
+def test_the_sender_sees_which_letter_was_refused_and_why(fugou: Poser) -> None:
+    dial(fugou.batch())
+    letters = tell(fugou, 3)
+    why = Refused(2, Refusal.ABOVE_CEILING, "level 2, ceiling 1")
+    assert dial(fugou.refusing(letters, why))[0] == 200
+    refused = Sent.objects.get(sequence=2)
+    assert (refused.refusal, refused.refusal_detail) == ("above_ceiling", "level 2, ceiling 1")
+    assert list(commands.refused()) == [refused.letter], "and stands on the page of links"
+    assert link().receipted == 3, "the others are delivered"
+
+
+def test_the_sender_sees_that_its_whole_batch_was_refused(fugou: Poser) -> None:
+    """Downwards the answer is the batch, so the child tells its parent at the next dial."""
+    dial(fugou.batch())
+    complaint = Refused(exchange.WHOLE_BATCH, Refusal.CLOCK, "off by 3600 s")
+    assert dial(fugou.batch(refusals=(complaint,)))[0] == 200
+    assert link().failures == 1
+    assert "clock" in link().last_error and "off by 3600 s" in link().last_error
+    dial(fugou.batch())
+    assert (link().failures, link().last_error) == (0, "")
+
+
+def test_a_node_tells_why_it_refused_the_last_batch(fugou: Poser) -> None:
+    error = WireError(Refusal.OUT_OF_ORDER, "got 5, expected 1")
+    batch = fugou.read(exchange.compose("fugou", refusing=error))
+    assert batch.refusals == (
+        Refused(exchange.WHOLE_BATCH, Refusal.OUT_OF_ORDER, "got 5, expected 1"),
+    )
+
+
+def test_a_letter_too_large_for_any_batch_holds_up_no_other(fugou: Poser) -> None:
+    dial(fugou.batch())
+    huge = a_fact("防" * MAX_ENVELOPE)
+    message = Message.objects.create(
+        kind=huge.kind, body=encode(huge), level=1, origin="test", at=datetime.now(UTC)
+    )
+    post(message, [link()], 2)
+    assert len(tell(fugou, 1)) == 1
+    (stuck,) = commands.stuck()
+    assert "oversized" in stuck.problem
+
+
+def test_a_letter_the_node_itself_can_no_longer_read_holds_up_no_other(fugou: Poser) -> None:
+    dial(fugou.batch())
+    gone = Message.objects.create(
+        kind="documents.gone", body=b"\xa0", level=1, origin="test", at=datetime.now(UTC)
+    )
+    post(gone, [link()], 2)
+    assert len(tell(fugou, 1)) == 1
+    assert "documents.gone" in commands.stuck().get().problem
+
+
+def test_nothing_is_numbered_before_the_two_have_met(fugou: Poser) -> None:
+    """A node restored from a backup does not know which numbers it has used since."""
+    assert tell(fugou, 2) == []
+    assert Letter.objects.filter(waiting=True).count() == 2
+    dial(fugou.batch(acknowledged=7))  # it holds seven letters that we have forgotten
+    while sealing.seal_waiting():
+        pass
+    letters = fugou.read(exchange.compose("fugou")).letters
+    assert [letter.sequence for letter in letters] == [8, 9]
+
+
+def test_letters_that_a_restored_neighbour_has_lost_are_sent_again(fugou: Poser) -> None:
+    dial(fugou.batch())
+    letters = tell(fugou, 5)
+    dial(fugou.batch(receipts=fugou.receipt(letters), acknowledged=5))
+    assert tell(fugou, 0) == []
+    dial(fugou.batch(acknowledged=2))
+    again = fugou.read(exchange.compose("fugou")).letters
+    assert again == tuple(letters[2:]), "the very same envelopes"
+    dial(fugou.batch(receipts=fugou.receipt(again), acknowledged=5))
+    assert not exchange.has_mail("fugou")
+
+
+def test_letters_from_before_and_after_a_restored_backup_both_arrive(fugou: Poser) -> None:
+    """We held letters 1 to 3 in the backup; the neighbour has got 1 to 6 of us."""
+    dial(fugou.batch())
+    old = tell(fugou, 3)
+    dial(fugou.batch(acknowledged=6))
+    assert fugou.read(exchange.compose("fugou")).letters == tuple(old), "for want of their receipts"
+    dial(fugou.batch(receipts=fugou.receipt(old), acknowledged=6))
+    new = tell(fugou, 1)
+    assert [letter.sequence for letter in new] == [7]
+
+
+def test_a_signed_for_fact_arrives_as_it_was_told(fugou: Poser) -> None:
+    """The plain good case, through the door."""
+    fact = SignedFor(uuid4(), uuid4(), "王远岑", datetime.now(UTC))
+    assert dial(fugou.batch(*fugou.letters(fugou.envelope(fact, subject="urn:x"))))[0] == 200
+    message = Message.objects.get()
+    assert (message.kind, message.origin, message.subject) == (fact.kind, "fugou", "urn:x")
+    assert bytes(message.body) == encode(fact)
