@@ -36,7 +36,6 @@ def looks(incoming: Incoming, document: Document) -> cases.Looks:
         urgency=document.urgency,
         reading=frozenset({"circulate"}),
         due_at=incoming.due_at,
-        due_at=incoming.due_at,
     )
 
 
