@@ -8,7 +8,6 @@ nodes whose suite does no cryptography. The pairs take turns and the median of t
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import statistics
 import subprocess
@@ -102,9 +101,8 @@ class Pair:
                 changed = now if receipted != before else changed
                 before = receipted
                 if now - changed > STALLED:
-                    raise RuntimeError(
-                        f"no receipt for {STALLED:g} s after {receipted} of {wanted}:\n{self.logs()}"
-                    )
+                    stood = f"no receipt for {STALLED:g} s after {receipted} of {wanted}"
+                    raise RuntimeError(f"{stood}:\n{self.logs()}")
                 time.sleep(0.01)
             return time.monotonic() - began
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -20,7 +19,12 @@ class CannotRun(Exception):
 
 
 def row(
-    name: str, ours: float, reference: float | None, ratio: float | None, unit: str, **more: Any
+    name: str,
+    ours: float | None,
+    reference: float | None,
+    ratio: float | None,
+    unit: str,
+    **more: Any,
 ) -> Row:
     """One line of the table; numbers are rounded to four significant digits."""
     figures = {"ours": ours, "reference": reference, "ratio": ratio}

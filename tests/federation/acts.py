@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +13,23 @@ from tests import build
 from zhengtong.capabilities.documents import queries
 from zhengtong.capabilities.documents.commands import incoming, outgoing
 from zhengtong.capabilities.documents.commands.evidence import export_evidence as export
-from zhengtong.capabilities.documents.models import Delivery, Document, Incoming
-from zhengtong.kernel import files
+from zhengtong.capabilities.documents.messages import Reminded
+from zhengtong.capabilities.documents.models import (
+    Addressee,
+    Delivery,
+    Document,
+    Incoming,
+    State,
+)
+from zhengtong.kernel import files, moment
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
 from zhengtong.kernel.directory.models import Organisation, Person
+from zhengtong.kernel.ids import new_id
+from zhengtong.kernel.messages.facts import encode
 from zhengtong.kernel.messages.membership import admit as admit_card
 from zhengtong.kernel.messages.models import Arrival, Handling, Letter, Message, Neighbour, Sent
+from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.wire.keys import NodeCard
 
 
@@ -58,14 +69,80 @@ def send(clerk: str, leader: str, to: list[str], title: str, attachment: str = "
     if attachment:
         stored = files.store(io.BytesIO(attachment.encode()), "附件.txt")
         uploads = [(stored, "附件.txt")]
-    organisations = Organisation.objects.filter(pk__in=to)
-    text = build.draft(organisations, title=f"{title}的通知")
-    document = outgoing.draft(actor(clerk), text, uploads)
+    organisations = list(Organisation.objects.filter(pk__in=to))
+    document = _issued(clerk, leader, organisations, f"{title}的通知", uploads)
+    return str(outgoing.dispatch(actor(clerk), document).pk)
+
+
+def _issued(
+    clerk: str,
+    leader: str,
+    to: list[Organisation],
+    title: str,
+    uploads: Sequence[outgoing.Upload] = (),
+) -> Document:
+    document = outgoing.draft(actor(clerk), build.draft(to, title=title), uploads)
     outgoing.submit(actor(clerk), document)
     outgoing.review(actor(leader), document, agree=True)
     document = outgoing.issue(actor(leader), document, agree=True)
-    outgoing.lay_out(node_actor(), document)
-    return str(outgoing.dispatch(actor(clerk), document).pk)
+    return outgoing.lay_out(node_actor(), document)
+
+
+def prepare(clerk: str, leader: str, to: list[str], number: int) -> list[str]:
+    """So many issued documents, ready to be dispatched; their ids.
+
+    One goes the whole way from draft to seal; the others are copies of its row.
+    """
+    organisations = list(Organisation.objects.filter(pk__in=to))
+    document = _issued(clerk, leader, organisations, "关于做好防汛工作的通知")
+    copies = [_copy(document, serial) for serial in range(1, number)]
+    Document.objects.bulk_create(copies)
+    Addressee.objects.bulk_create(
+        [Addressee(document=copy, organisation=item) for copy in copies for item in organisations]
+    )
+    return [str(document.pk), *(str(copy.pk) for copy in copies)]
+
+
+def _copy(document: Document, serial: int) -> Document:
+    copy = Document.objects.unlabelled("copying in a test").get(pk=document.pk)
+    copy.pk, copy.number = new_id(), f"{document.number}之{serial}"
+    copy.title = f"{document.title}（{serial}）"
+    copy._state.adding = True
+    return copy
+
+
+def dispatch(clerk: str, document: str, *, urgent: bool = False) -> None:
+    """Dispatch an issued document; asked again after a lost answer, it has been done."""
+    if urgent:
+        Document.objects.unlabelled("making it urgent").filter(pk=document).update(urgency=2)
+    found = queries.documents(actor(clerk)).get(pk=document)
+    if found.state != State.DISPATCHED:
+        outgoing.dispatch(actor(clerk), found)
+
+
+def waiting(clerk: str) -> list[str]:
+    """The documents nobody has signed for yet."""
+    rows = queries.incoming(actor(clerk)).filter(signed_for_at=None).order_by("arrived_at")
+    return [str(pk) for pk in rows.values_list("document", flat=True)]
+
+
+def post_bulk(node: str, number: int) -> None:
+    """So many letters of no urgency for a node, as a bulk distribution leaves them."""
+    told = Reminded(new_id(), "请尽快签收。", moment.now())
+    messages = [
+        Message(kind=told.kind, body=encode(told), level=1, origin="", at=told.at, pending=False)
+        for _ in range(number)
+    ]
+    Message.objects.bulk_create(messages)
+    for message in messages:
+        post(message, [Neighbour.objects.get(name=node)], Lane.BULK)
+
+
+def arrivals(kind: str = "") -> list[tuple[int, str]]:
+    """The numbers and subjects of the letters received, in the order of the link."""
+    subjects = dict(Message.objects.filter(kind__contains=kind).values_list("pk", "subject"))
+    rows = Arrival.objects.order_by("sequence").values_list("sequence", "message")
+    return [(number, subjects[pk]) for number, pk in rows if pk in subjects]
 
 
 def received(clerk: str) -> dict[str, int]:
@@ -75,7 +152,16 @@ def received(clerk: str) -> dict[str, int]:
 
 
 def sign_for(clerk: str, document: str) -> None:
-    incoming.sign_for(actor(clerk), queries.incoming(actor(clerk)).get(document=document))
+    """Sign for a document; asked again after a lost answer, it has been done."""
+    found = queries.incoming(actor(clerk)).get(document=document)
+    if found.signed_for_at is None:
+        incoming.sign_for(actor(clerk), found)
+
+
+def signed_for(clerk: str) -> list[str]:
+    """The documents of which the sender knows that they were signed for."""
+    mine = Delivery.objects.visible_to(actor(clerk)).exclude(signed_for_at=None)
+    return [str(pk) for pk in mine.values_list("document", flat=True)]
 
 
 def return_document(clerk: str, document: str, reason: str) -> None:

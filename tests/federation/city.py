@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid5, NAMESPACE_URL
+from uuid import NAMESPACE_URL, uuid5
 
 from tests import build
 from tests.engines import Engine
@@ -23,12 +23,15 @@ from zhengtong.kernel.messages.keyfile import create_keys, read_keys
 from zhengtong.kernel.node import load
 from zhengtong.wire.keys import NodeCard
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class ActFailed(Exception):
     """The node refused an act; the text is its error."""
+
+
+class DriverDied(Exception):
+    """Nobody knows whether the last act was done."""
 
 
 def free_port() -> int:
@@ -86,8 +89,14 @@ class Site:
         self._zhengtong("init", str(self.folder))
 
     def _zhengtong(self, *words: str) -> None:
-        command = [sys.executable, "-m", "zhengtong", "--node", str(self.node_file), *words]
-        subprocess.run(command, check=True, cwd=ROOT, env=_environment(), capture_output=True)
+        done = zhengtong(*words, node=self.node_file)
+        if done.returncode:
+            raise AssertionError(f"zhengtong {words} on {self.name}: {done.stdout}{done.stderr}")
+
+    def examine(self, *words: str) -> str:
+        """What the doctor finds; empty when the node is sound."""
+        done = zhengtong("doctor", *words, node=self.node_file)
+        return "" if done.returncode == 0 else done.stdout + done.stderr
 
     def card(self) -> dict[str, Any]:
         node = load(self.node_file)
@@ -100,18 +109,31 @@ class Site:
             issued_at=datetime.now(UTC),
         ).to_json()
 
-    def start(self) -> None:
-        """Start `zhengtong serve` in a process group of its own and wait until it answers."""
-        log = (self.folder / "serve.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "zhengtong", "--node", str(self.node_file), "serve"],
-            cwd=ROOT,
-            env=_environment(),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        wait_until(self.answers, 60, f"{self.name} to answer")
+    @property
+    def log(self) -> Path:
+        return self.folder / "serve.log"
+
+    def start(self, *before: str) -> None:
+        """Start `zhengtong serve` in a process group of its own and wait until it answers.
+
+        `before` is put before the command, such as `unshare --mount`.
+        """
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*before, sys.executable, "-m", "zhengtong", "--node", self.node_file, "serve"],
+                cwd=ROOT,
+                env=environment(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self._up, 60, f"{self.name} to answer")
+
+    def _up(self) -> bool:
+        assert self.process
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.name} has ended: {self.log.read_text()[-2000:]}")
+        return self.answers()
 
     def answers(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
@@ -127,9 +149,11 @@ class Site:
     def kill(self) -> None:
         """kill -9 the supervisor: everything below it must die with it."""
         assert self.process
+        below = self.children()
         self.process.kill()
         self.process.wait(20)
         self.process = None
+        wait_until(lambda: not any(map(alive, below)), 5, "the children to die with their parent")
 
     def children(self) -> list[int]:
         """The web and worker processes now running."""
@@ -137,28 +161,43 @@ class Site:
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in path.read_text().split()]
 
+    def kill_driver(self) -> None:
+        """kill -9 whoever acts on this node, in the middle of whatever they do."""
+        if (driver := self.driver) is not None:
+            driver.kill()
+
     def do(self, act: str, **arguments: Any) -> Any:
         """Let an officer act on this node. Raises ActFailed with the node's own words."""
         if self.driver is None:
             self.driver = subprocess.Popen(
                 [sys.executable, "-m", "tests.federation.driver", str(self.node_file)],
                 cwd=ROOT,
-                env=_environment(),
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
             self._answer()
         assert self.driver.stdin
-        self.driver.stdin.write(json.dumps({"act": act, **arguments}) + "\n")
-        self.driver.stdin.flush()
+        with suppress(BrokenPipeError):
+            self.driver.stdin.write(json.dumps({"act": act, **arguments}) + "\n")
+            self.driver.stdin.flush()
         return self._answer()
+
+    def insist(self, act: str, **arguments: Any) -> Any:
+        """Like `do`, again and again until an answer comes: acts that may be repeated."""
+        while True:
+            with suppress(DriverDied):
+                return self.do(act, **arguments)
 
     def _answer(self) -> Any:
         assert self.driver and self.driver.stdout
         line = self.driver.stdout.readline()
-        if not line:
-            raise ActFailed("the driver has died")
+        if not line.endswith("\n"):
+            self.driver.kill()
+            self.driver.wait()
+            self.driver = None
+            raise DriverDied
         answer = json.loads(line)
         if "error" in answer:
             raise ActFailed(answer["error"])
@@ -175,9 +214,34 @@ class Site:
         self.engine.drop(f"fed_{self.name}_{self.port}")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Our own environment without the node of the test run."""
     keep = {key: value for key, value in os.environ.items() if not key.startswith("ZHENGTONG")}
     return {**keep, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+
+
+def zhengtong(
+    *words: str | Path, node: Path | None = None, **given: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one command of the administrator to its end; `given` is added to the environment."""
+    command = [sys.executable, "-m", "zhengtong", *(["--node", str(node)] if node else [])]
+    return subprocess.run(
+        [*command, *map(str, words)],
+        cwd=ROOT,
+        env=environment() | given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def alive(pid: int) -> bool:
+    """Whether the process still runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @dataclass

@@ -9,6 +9,13 @@ import pytest
 
 from tests.engines import Engine
 from tests.federation.city import City
+from tests.federation.durable import durable_engine
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    with durable_engine() as made:
+        yield made
 
 
 @pytest.fixture

@@ -362,10 +362,13 @@ def test_what_follows_the_commit_cannot_make_it_look_undone(
 ) -> None:
     ran: list[str] = []
 
+    def fail() -> None:
+        raise OSError(9, "Bad file descriptor")
+
     @probe()
     def wake(act: Act) -> Task:
         act.after_commit(lambda: ran.append("first"))
-        act.after_commit(lambda: 1 // 0)
+        act.after_commit(fail)
         act.after_commit(lambda: ran.append("last"))
         return saved_task(office)
 

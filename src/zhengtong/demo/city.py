@@ -109,12 +109,14 @@ def _fill_node(
     enter: Callable[[Path], None],
     password: str,
 ) -> None:
-    """The neighbours' cards and the people of the hosted organisations."""
+    """The neighbours' cards, the people of the hosted organisations, and what they have done."""
     enter(folder / node.name / "node.toml")
     from zhengtong.demo.people import admit_neighbours, register_people
+    from zhengtong.demo.stories import tell
 
     admit_neighbours(folder, node, nodes)
     register_people(node, password)
+    tell(node)
 
 
 def _fork(work: Callable[[], None]) -> int:

@@ -59,7 +59,7 @@ async def _mail(request: Request, name: str) -> AsyncIterator[bytes]:
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for line in ():
+    for line in list[bytes]():
         yield line
 
 

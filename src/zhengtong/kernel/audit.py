@@ -8,9 +8,11 @@ serialise all writers on PostgreSQL.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import cbor2
@@ -19,6 +21,7 @@ from django.db import models, transaction
 from django.db.models import Q
 
 from zhengtong.kernel import moment
+from zhengtong.kernel.engine import locked_for_update
 from zhengtong.wire import checkpoint as checkpoints
 from zhengtong.wire import merkle
 from zhengtong.wire.errors import WireError
@@ -126,7 +129,9 @@ def seal(keys: NodeKeys) -> int:
     Only one worker may seal at a time; the unique position stops a second one that wakes late.
     """
     with transaction.atomic():
-        entries = list(AuditEntry.objects.filter(leaf=None).order_by("id")[:BATCH])
+        # All sealers want the lowest row first, so the lock lets one after the other through.
+        unsealed = AuditEntry.objects.filter(leaf=None).order_by("id")
+        entries = list(locked_for_update(unsealed)[:BATCH])
         if not entries:
             return 0
         last = AuditCheckpoint.objects.order_by("-size").first()
@@ -155,59 +160,110 @@ def _head_path() -> Path:
 
 
 def _write_head(text: str) -> None:
-    path = _head_path()
-    temporary = path.with_suffix(".new")
-    temporary.write_text(text)
-    temporary.replace(path)
+    handle, name = tempfile.mkstemp(dir=_head_path().parent, prefix="audit-head.")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    Path(name).replace(_head_path())
 
 
 def problems(card: NodeCard) -> Iterator[str]:
-    """Check the whole log against its rows, its checkpoints and the head file; say each fault."""
-    tree = merkle.Tree()
-    roots: dict[int, bytes] = {}
-    wanted = {item.size: item.text for item in AuditCheckpoint.objects.all()}
-    head = _head_path()
-    if head.exists():
-        wanted[-1] = head.read_text()
-    signed: dict[int, checkpoints.Checkpoint] = {}
-    for size, text in wanted.items():
+    """Check the whole log against its rows, its checkpoints and the head file; say each fault.
+
+    Sealing may go on meanwhile: what comes after the newest checkpoint found at first is only
+    asked whether it, too, is signed.
+    """
+    head = _head_path().read_bytes() if _head_path().exists() else None
+    kept = list(AuditCheckpoint.objects.order_by("size"))
+    if head is None and kept:
+        yield f"the head file {_head_path()} is missing: nothing else shows a log cut short"
+    signed: list[tuple[str, checkpoints.Checkpoint]] = []
+    for name, text in [
+        *((f"checkpoint {item.size}", item.text.encode()) for item in kept),
+        *([("the head file", head)] if head is not None else []),
+    ]:
         try:
-            signed[size] = checkpoints.verify_checkpoint(text.encode(), card)
+            signed.append((name, checkpoints.verify_checkpoint(text, card)))
         except WireError as error:
-            yield f"checkpoint {'in the head file' if size < 0 else size}: {error}"
-    sizes = {item.size for item in signed.values()}
-    entries = AuditEntry.objects.filter(leaf__isnull=False).order_by("leaf").iterator()
-    entry = next(entries, None)
-    for leaf in AuditLeaf.objects.order_by("index").iterator():
-        if leaf.index != tree.size:
-            yield f"log positions {tree.size} to {leaf.index - 1} are missing"
+            yield f"{name}: {error}"
+    roots = {checkpoint.size: checkpoint.root for _, checkpoint in signed}
+    yield from (fault for item in kept if (fault := _misfiled(item, signed, roots)))
+    tree = merkle.Tree()
+    found = {0: tree.root()}
+    for leaf, faults in _sealed(kept[-1].size if kept else 0):
+        yield from faults
+        if leaf is None:
             return
-        while entry is not None and (entry.leaf or 0) < leaf.index:
-            yield f"entry {entry.pk} stands at position {entry.leaf} twice or out of order"
+        tree.append(leaf)
+        if tree.size in roots:
+            found[tree.size] = tree.root()
+    for name, checkpoint in signed:
+        if checkpoint.size > tree.size:
+            yield f"{name} covers {checkpoint.size} entries, the log holds {tree.size}: cut short"
+        elif found[checkpoint.size] != checkpoint.root:
+            yield f"{name} does not agree with the log up to {checkpoint.size}"
+    yield from _unsigned()
+
+
+def _misfiled(
+    kept: AuditCheckpoint,
+    signed: list[tuple[str, checkpoints.Checkpoint]],
+    roots: dict[int, bytes],
+) -> str | None:
+    """What is wrong with the unsigned columns of a checkpoint's row, from which sealing goes on."""
+    name = f"checkpoint {kept.size}"
+    for other, checkpoint in signed:
+        if other == name and checkpoint.size != kept.size:
+            return f"{name} is signed for {checkpoint.size} entries"
+    peaks = _split(bytes(kept.peaks))
+    fits = len(peaks) == kept.size.bit_count()
+    root = merkle.Tree(kept.size, peaks).root() if fits else b""
+    if root != roots.get(kept.size, root):
+        return f"{name} keeps a tree that is not the signed one"
+    return None
+
+
+def _sealed(size: int) -> Iterator[tuple[bytes | None, list[str]]]:
+    """The leaves of the first `size` entries, None for a missing one, with the faults at each."""
+    entries = AuditEntry.objects.filter(leaf__lt=size).order_by("leaf").iterator()
+    entry = next(entries, None)
+    leaves = AuditLeaf.objects.filter(index__lt=size).order_by("index").iterator()
+    for position, leaf in enumerate(leaves):
+        faults = []
+        if leaf.index != position:
+            yield None, [f"log positions {position} to {leaf.index - 1} are missing"]
+            return
+        while entry is not None and (entry.leaf or 0) < position:
+            faults.append(f"entry {entry.pk} stands at position {entry.leaf}, before the first")
             entry = next(entries, None)
-        if entry is None or entry.leaf != leaf.index:
-            yield f"the entry at position {leaf.index} has been deleted"
+        if entry is None or entry.leaf != position:
+            faults.append(f"the entry at position {position} has been deleted")
         else:
             if merkle.leaf_hash(canonical(entry)) != bytes(leaf.hash):
-                yield f"entry {entry.pk} ({entry.verb}, {entry.at:%Y-%m-%d %H:%M}) was changed"
+                when = f"{entry.at:%Y-%m-%d %H:%M}"
+                faults.append(f"entry {entry.pk} ({entry.verb}, {when}) was changed")
             entry = next(entries, None)
-        tree.append(bytes(leaf.hash))
-        if tree.size in sizes:
-            roots[tree.size] = tree.root()
-    if entry is not None:
-        yield f"entries from {entry.pk} on claim positions the log does not have"
-    for size, checkpoint in signed.items():
-        where = "the head file" if size < 0 else f"checkpoint {size}"
-        if checkpoint.size > tree.size:
-            yield f"{where} covers {checkpoint.size} entries, the log holds {tree.size}: cut short"
-        elif roots.get(checkpoint.size, tree.root() if tree.size == 0 else b"") != checkpoint.root:
-            yield f"{where} does not agree with the log up to {checkpoint.size}"
-    if tree.size and max(sizes, default=0) < tree.size:
-        yield f"the last {tree.size - max(sizes, default=0)} entries have no checkpoint"
+        yield bytes(leaf.hash), faults
+
+
+def _unsigned() -> Iterator[str]:
+    """Rows that claim to be sealed but are not. Asked in the reverse order of their writing."""
+    newest_entry = AuditEntry.objects.filter(leaf__isnull=False).order_by("-leaf").first()
+    newest_leaf = AuditLeaf.objects.order_by("-index").first()
+    newest = AuditCheckpoint.objects.order_by("-size").first()
+    held = newest_leaf.index + 1 if newest_leaf else 0
+    covered = newest.size if newest else 0
+    if newest_entry is not None and (newest_entry.leaf or 0) >= held:
+        yield f"entry {newest_entry.pk} claims position {newest_entry.leaf} that the log has not"
+    if held > covered:
+        yield f"the last {held - covered} entries have no checkpoint"
 
 
 def organisation_filter(organisations: tuple[UUID, ...]) -> Q:
     """The entries an auditor may read: those of their organisation and of the node itself."""
-    return Q(organisation__in=organisations) | Q(organisation=None) | Q(
-        actor=f"urn:zhengtong:node:{settings.NODE.name}"
+    return (
+        Q(organisation__in=organisations)
+        | Q(organisation=None)
+        | Q(actor=f"urn:zhengtong:node:{settings.NODE.name}")
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -44,16 +46,26 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        text = str(error).lower()
-        if "full" in text or "no space" in text or "disk i/o" in text:
-            raise Unavailable("full") from error
-        if "locked" in text or "timeout" in text or "deadlock" in text:
-            raise Unavailable("busy") from error
+        if reason := _reason(error.__cause__):
+            raise Unavailable(reason) from error
         raise
     except OSError as error:
-        if error.errno in (28, 122):  # ENOSPC, EDQUOT
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise Unavailable("full") from error
         raise
+
+
+def _reason(error: BaseException | None) -> str | None:
+    """Why the engine could not, by its code: a server words its errors in its own language."""
+    sqlite = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more than we ask
+    state = getattr(error, "sqlstate", None) or ""
+    if sqlite in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) or state == "53100":
+        return "full"
+    if sqlite in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "busy"
+    # Connections lost, resources short, deadlocks, locks not had, statements and servers stopped.
+    known = ("08", "40", "53", "55P03", "57014", "57P")
+    return "busy" if state.startswith(known) else None
 
 
 def locked_for_update(queryset: QuerySet[M], *, skip: bool = False) -> QuerySet[M]:

@@ -4,25 +4,29 @@ neighbour sees, and nothing that is good is lost."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import cbor2
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 
 from tests.federation.neighbour import Poser, a_fact
 from zhengtong.capabilities.documents.messages import SignedFor
+from zhengtong.kernel.files import store_bytes
 from zhengtong.kernel.messages import commands, exchange, sealing
-from zhengtong.kernel.messages.facts import FileRef, encode
+from zhengtong.kernel.messages.facts import Fact, FileRef, encode
+from zhengtong.kernel.messages.facts import fact as register
 from zhengtong.kernel.messages.identity import own_card
 from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import Arrival, Letter, Message, Neighbour, Receipt, Sent
-from zhengtong.kernel.messages.outbox import post
-from zhengtong.kernel.messages.pieces import FilePiece
+from zhengtong.kernel.messages.outbox import Lane, post
+from zhengtong.kernel.messages.pieces import FilePiece, send_missing
 from zhengtong.wire import cose
 from zhengtong.wire.batch import MAX_BATCH, Refused
 from zhengtong.wire.batch import Letter as Numbered
@@ -32,6 +36,12 @@ from zhengtong.wire.keys import NodeKeys
 from zhengtong.wire.receipts import Event, verify_receipt
 
 pytestmark = pytest.mark.django_db
+
+
+@register("tests.with_file")
+@dataclass(frozen=True)
+class _WithFile(Fact):
+    files: tuple[FileRef, ...]
 
 
 @pytest.fixture
@@ -168,9 +178,7 @@ def _gap(fugou: Poser) -> bytes:
 
 def _without_order(fugou: Poser) -> bytes:
     """Letters 2, 1: no honest encoder writes such a batch."""
-    fields = cbor2.loads(
-        _payload(fugou.batch(*fugou.letters(fugou.envelope(), fugou.envelope())))
-    )
+    fields = cbor2.loads(_payload(fugou.batch(*fugou.letters(fugou.envelope(), fugou.envelope()))))
     fields["letters"].reverse()
     return fugou.keys.state(cose.BATCH, cbor2.dumps(fields, canonical=True))
 
@@ -441,3 +449,65 @@ def test_a_signed_for_fact_arrives_as_it_was_told(fugou: Poser) -> None:
     message = Message.objects.get()
     assert (message.kind, message.origin, message.subject) == (fact.kind, "fugou", "urn:x")
     assert bytes(message.body) == encode(fact)
+
+
+def test_nothing_urgent_overtakes_what_it_rests_on(fugou: Poser) -> None:
+    """A reminder waits for its document, and the document for its files; other mail does not."""
+    dial(fugou.batch())
+    now = datetime.now(UTC)
+    stored = store_bytes("水位表".encode(), "水位表.txt")
+    file = FileRef(stored.pk, "水位表.txt", stored.size, stored.media_type)
+    send_missing(_WithFile((file,)), 1, [link()], Lane.BULK, now)
+    told = [
+        (a_fact("通知"), "urn:other", Lane.BULK),
+        (_WithFile((file,)), "urn:document", Lane.NORMAL),
+        (a_fact("催办"), "urn:document", Lane.URGENT),
+    ]
+    for fact, subject, lane in told:
+        message = Message.objects.create(
+            kind=fact.kind, body=encode(fact), level=1, origin="test", at=now, subject=subject
+        )
+        post(message, [link()], lane)
+    while sealing.seal_waiting():
+        pass
+    order = Sent.objects.order_by("sequence").values_list("letter__message__subject", flat=True)
+    assert list(order) == [f"file:{stored.pk}", "urn:document", "urn:document", "urn:other"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_locked_database_is_told_in_plain_words_and_nothing_is_lost(fugou: Poser) -> None:
+    """Somebody holds the lock for longer than we wait."""
+    letters = fugou.letters(fugou.envelope())
+    with _patience(0.3), _another_holds_the_lock():
+        status, code, body = dial(fugou.batch(*letters))
+    assert (status, code) == (503, "unavailable")
+    assert json.loads(body)["text"] == "系统正忙，本次操作没有保存。请稍候重试。"
+    assert link().received == 0
+    assert dial(fugou.batch(*letters))[0] == 200
+    assert link().received == 1
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """How long our own connection waits for a lock."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+        else:
+            cursor.execute(f"SET lock_timeout = '{int(seconds * 1000)}ms'")
+    yield
+    connection.close()
+
+
+@contextmanager
+def _another_holds_the_lock() -> Iterator[None]:
+    """Another connection is in the middle of changing the link."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE" if other.vendor == "sqlite" else "BEGIN")
+            cursor.execute("UPDATE kernel_neighbour SET title = title")
+            yield
+            cursor.execute("ROLLBACK")
+    finally:
+        other.close()

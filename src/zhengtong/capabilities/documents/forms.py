@@ -29,6 +29,10 @@ class UnitBoxes(forms.CheckboxSelectMultiple):
 
     template_name = "documents/widgets/units.html"
 
+    def id_for_label(self, id_: str, index: str | None = None) -> str:
+        """The first box is `…_0`, grouped or not: the error summary leads there."""
+        return super().id_for_label(id_, "0" if index == "0_0" else index)
+
 
 class UrgencyRadios(forms.RadioSelect):
     """Three choices on one line."""
@@ -77,9 +81,7 @@ class DraftForm(forms.Form):
         widget=forms.Textarea(attrs={"class": "tall"}),
         help_text="每段一行；“一、”“（一）”“1.”“（1）”开头的段落自动排为各级标题。",
     )
-    urgency = forms.TypedChoiceField(
-        label="紧急程度", coerce=int, widget=UrgencyRadios, initial=0
-    )
+    urgency = forms.TypedChoiceField(label="紧急程度", coerce=int, widget=UrgencyRadios, initial=0)
     level = forms.TypedChoiceField(label="密级", coerce=int, initial=1)
     addressees = UnitsField(label="主送", required=False)
     copy_to = UnitsField(label="抄送", required=False)

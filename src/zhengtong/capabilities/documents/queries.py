@@ -25,7 +25,8 @@ from zhengtong.capabilities.documents.models import (
 from zhengtong.kernel.directory.actors import Actor
 from zhengtong.kernel.directory.models import Kind, Organisation
 from zhengtong.kernel.files import StoredFile
-from zhengtong.kernel.flow import cases, engine, procedure
+from zhengtong.kernel.flow import cases, engine
+from zhengtong.kernel.flow import procedure as flow
 from zhengtong.kernel.flow.models import Case, Step
 from zhengtong.kernel.flow.state import Actor as FlowActor
 from zhengtong.kernel.flow.state import State as FlowState
@@ -111,9 +112,9 @@ class Standing:
     """
 
     case: Case
-    procedure: procedure.Procedure
+    procedure: flow.Procedure
     state: FlowState
-    step: procedure.Step
+    step: flow.Step
     options: engine.Options
 
     @property
@@ -121,7 +122,7 @@ class Standing:
         """The step's key, or "" once the case has ended."""
         return "" if self.state.finished else self.step.key
 
-    def offers(self, kind: procedure.ActionKind) -> bool:
+    def offers(self, kind: flow.ActionKind) -> bool:
         return kind in self.options.actions
 
 

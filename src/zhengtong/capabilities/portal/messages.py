@@ -76,4 +76,4 @@ class Lacking(Fact):
 
     article: UUID
     version: int
-    files: tuple[str, ...]
+    missing: tuple[str, ...]

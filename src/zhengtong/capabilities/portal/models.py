@@ -13,9 +13,10 @@ from zhengtong.kernel.records import Record
 
 
 class Site(models.Model):
-    """The main site or a department's sub-site (子站). `domain` and `id_code` go into the page tags.
+    """The main site or a department's sub-site (子站).
 
-    `accent` is its colour, `index_template` the form of its 索引号; `organisation` runs it.
+    `domain` and `id_code` go into the page tags, `accent` is its colour, `index_template` the
+    form of its 索引号; `organisation` runs it.
     """
 
     key = models.SlugField(max_length=30, unique=True)

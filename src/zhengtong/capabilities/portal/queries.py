@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC
 from uuid import UUID
 
@@ -105,15 +106,43 @@ def online() -> QuerySet[Article]:
     )
 
 
-def sites() -> list[Site]:
-    return list(Site.objects.all())
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """All sites with their columns in order, read once for a run over many pages."""
+
+    sites: tuple[tuple[Site, tuple[Column, ...]], ...]
+
+    @property
+    def main(self) -> Site | None:
+        return next((site for site, _ in self.sites if site.main), None)
+
+    def columns(self, site: Site) -> tuple[Column, ...]:
+        return next(found for each, found in self.sites if each.pk == site.pk)
+
+    def site(self, key: str) -> Site | None:
+        """The sub-site with a key, or the main site for an empty one.
+
+        The main site stands at the root, and nowhere under its own key.
+        """
+        if not key:
+            return self.main
+        return next((site for site, _ in self.sites if site.key == key and not site.main), None)
+
+    def column(self, site_key: str, key: str) -> Column | None:
+        site = self.site(site_key)
+        if site is None:
+            return None
+        return next((column for column in self.columns(site) if column.key == key), None)
+
+    def column_by_id(self, pk: str) -> Column | None:
+        return next((c for _, found in self.sites for c in found if str(c.pk) == pk), None)
 
 
-def site_columns(site: Site) -> list[Column]:
-    found = list(Column.objects.filter(site=site))
-    for column in found:
-        column.site = site
-    return found
+def structure() -> Structure:
+    by_site: dict[int, list[Column]] = {}
+    for column in Column.objects.select_related("site"):
+        by_site.setdefault(column.site_id, []).append(column)
+    return Structure(tuple((site, tuple(by_site.get(site.pk, ()))) for site in Site.objects.all()))
 
 
 def latest(column: Column, count: int) -> list[Article]:

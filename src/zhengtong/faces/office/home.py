@@ -40,7 +40,7 @@ def started(actor: Actor) -> QuerySet[Task]:
 
 TABS: dict[str, tuple[str, Callable[[Actor], QuerySet[Task]], str, str]] = {
     "todo": ("待办", tasks.to_do, "没有待办事项", "新的公文和事项到达后会显示在这里。"),
-    "read": ("待阅", tasks.to_read, "没有待阅文件", "传阅给您的文件会显示在这里。"),
+    "reading": ("待阅", tasks.to_read, "没有待阅文件", "传阅给您的文件会显示在这里。"),
     "done": ("已办", tasks.done, "还没有办理过事项", "您办理过的事项会按时间列在这里。"),
     "started": ("我发起", started, "还没有发起过事项", "您起草的公文办到哪一步，可以在这里查看。"),
 }
@@ -75,11 +75,8 @@ def _count(actor: Actor, rows: Callable[[Actor], QuerySet[Task]], page: Page[Tas
 
 
 def _rows(found: list[Task]) -> list[dict[str, Any]]:
-    names = dict(
-        Person.objects.filter(pk__in={task.started_by for task in found} - {None}).values_list(
-            "pk", "name"
-        )
-    )
+    starters = {task.started_by for task in found if task.started_by}
+    names = dict(Person.objects.filter(pk__in=starters).values_list("pk", "name"))
     return [
         {
             "task": task,
@@ -113,7 +110,7 @@ def read(request: HttpRequest) -> HttpResponse:
             failed.append(f"《{task.title}》：{error.message}")
         except KeyError:
             failed.append(f"《{task.title}》：这类事项请打开后办理。")
-    back = "/?tab=read"
+    back = "/?tab=reading"
     if not chosen:
         return said(request, back, "没有选中文件。请先勾选要标记为已阅的文件。", tone="bad")
     if gone:

@@ -61,7 +61,7 @@ async def _events(request: Request, session: str, first: News) -> AsyncIterator[
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for line in ():
+    for line in list[bytes]():
         yield line
 
 

@@ -31,6 +31,8 @@ class OpenSession(models.Model):
 
 def opened(actor: Actor, key: str) -> int:
     """Enter a new session of a person; the oldest beyond the limit end. How many were ended."""
+    if actor.person is None:
+        raise ValueError("only a person has sessions")
     with transaction.atomic():
         OpenSession.objects.create(key=key, person_id=actor.person)
         mine = OpenSession.objects.filter(person_id=actor.person).order_by("-opened_at", "-key")

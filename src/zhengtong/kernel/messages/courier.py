@@ -48,6 +48,7 @@ class Courier(threading.Thread):
         self.bell = Bell("courier")
         self._stopping = threading.Event()
         self._listener: threading.Thread | None = None
+        self._renew_at = 0.0
         self._called = threading.Event()  # the parent has said that mail waits
         self._refusing: WireError | None = None  # to be told at the next dial
 
@@ -56,7 +57,7 @@ class Courier(threading.Thread):
         owed = Owed()
         while not self._stopping.is_set():
             try:
-                if not leases.take("courier", self.holder, LEASE):
+                if not self._leads():
                     self._stopping.wait(LOOK_AGAIN)
                     continue
                 self._called.clear()
@@ -84,6 +85,14 @@ class Courier(threading.Thread):
         ring()
         self.http.clear()
         self.join(timeout=5)
+
+    def _leads(self) -> bool:
+        """Whether we are the one to dial. Renewing at every dial would cost each a write."""
+        if time.monotonic() >= self._renew_at:
+            if not leases.take("courier", self.holder, LEASE):
+                return False
+            self._renew_at = time.monotonic() + LEASE / 3
+        return True
 
     def _rest(self) -> None:
         """Sleep until there is mail of ours, a call from the parent, or it is time to look.

@@ -44,7 +44,6 @@ from zhengtong.wire.receipts import (
 )
 from zhengtong.wire.receipts import Receipt as ReceiptStatement
 
-
 WHOLE_BATCH = 0
 """Stands in a batch's refusals for the number of a letter: the whole last batch was refused."""
 

@@ -11,7 +11,7 @@ import dataclasses
 import types
 import typing
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
@@ -91,8 +91,10 @@ def _plain(value: Any) -> Any:
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    if isinstance(value, datetime) and value.tzinfo is None:
-        raise MalformedFact("a time without a zone")
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise MalformedFact("a time without a zone")
+        return value.astimezone(UTC)  # one instant, one form; old local offsets have seconds
     return value
 
 
@@ -117,8 +119,7 @@ def _build(hint: Any, value: Any, where: str) -> Any:
         return _build_dataclass(typing.cast(type, hint), value, where)
     if hint not in PLAIN:
         raise TypeError(f"{where}: facts cannot hold {hint!r}")
-    exact = type(value) is hint or (hint is date and type(value) is date)
-    if not exact:
+    if type(value) is not hint:  # a bool is no int, an instant no day
         raise MalformedFact(f"{where}: {hint.__name__} was expected")
     return value
 

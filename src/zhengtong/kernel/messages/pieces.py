@@ -36,6 +36,11 @@ class FilePiece(Fact):
     data: bytes = b""
 
 
+def subject_of(file: FileRef) -> str:
+    """Under which name a file's pieces wait and travel."""
+    return f"file:{file.sha256}"
+
+
 def count(size: int) -> int:
     """How many pieces a file of this many bytes travels in; an empty file is one empty piece."""
     return max(1, -(-size // PIECE))
@@ -46,7 +51,7 @@ def send_missing(
 ) -> None:
     """Send the pieces of every file of a fact ahead of it, to the neighbours that lack them."""
     for reference in files_of(told):
-        subject = f"file:{reference.sha256}"
+        subject = subject_of(reference)
         letters = Letter.objects.filter(message__subject=subject)
         failed = letters.filter(~Q(problem="") | Q(sent__isnull=False) & ~Q(sent__refusal=""))
         have = set(letters.values_list("neighbour_id", flat=True))

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.messages.models import Arrival, Message
 from zhengtong.kernel.messages.pieces import FilePiece
+from zhengtong.kernel.records import RecordQuerySet
 
 
 def forget(subject: str) -> int:
@@ -32,3 +34,21 @@ def allow_resending(files: Iterable[str]) -> int:
     """
     subjects = [f"file:{sha256}" for sha256 in files]
     return Message.objects.filter(kind=FilePiece.kind, subject__in=subjects).update(subject="")
+
+
+def forget_file(sha256: str) -> bool:
+    """Delete a stored file's row, with the text read from it, unless another row names it.
+
+    The file itself is the caller's to unlink once this has been committed. Whoever names it is
+    asked outright: Django's own cascade would read labelled tables without having said for whom.
+    """
+    for relation in StoredFile._meta.get_fields(include_hidden=True):
+        if not relation.auto_created or relation.concrete:
+            continue
+        rows = relation.related_model._base_manager.filter(**{relation.field.name: sha256})
+        if isinstance(rows, RecordQuerySet):
+            rows = rows.unlabelled("whether a file is still in use")
+        if rows.exists():
+            return False
+    found = StoredFile.objects.filter(pk=sha256)
+    return bool(found._raw_delete(found.db))

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from zhengtong.kernel import moment
@@ -38,6 +38,10 @@ _reactions: dict[str, dict[str, Reaction]] = defaultdict(dict)
 
 class OneCommandOnly(RuntimeError):
     """A reaction called a second command. Two effects need two reactions."""
+
+
+class AlreadyHandled(RuntimeError):
+    """Another worker's effect was committed first; this one is undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,9 @@ def claim(limit: int = 50) -> list[Message]:
     facts take effect in order and a stuck record holds up no other.
     """
     now = moment.now()
-    earlier = Message.objects.filter(pending=True, subject=OuterRef("subject"), id__lt=OuterRef("id"))
+    earlier = Message.objects.filter(
+        pending=True, subject=OuterRef("subject"), id__lt=OuterRef("id")
+    )
     with transaction.atomic():
         ready = (
             Message.objects.filter(Q(claimed_until=None) | Q(claimed_until__lt=now), pending=True)
@@ -100,10 +106,11 @@ def handle(message: Message) -> None:
     except (UnknownKind, MalformedFact) as error:
         _fail(message, "decode", error, permanent=True)
         return
-    done = set(message.handlings.filter(done=True).values_list("reaction", flat=True))
+    settled = message.handlings.filter(Q(done=True) | Q(dead=True))
+    passed = set(settled.values_list("reaction", flat=True))
     complete = True
     for name, reaction in reactions_to(message.kind).items():
-        if name not in done:
+        if name not in passed:
             complete &= _react(message, fact, name, reaction)
     if complete:
         Message.objects.filter(pk=message.pk).update(pending=False)
@@ -117,9 +124,7 @@ def _react(message: Message, fact: Fact, name: str, reaction: Reaction) -> bool:
         nonlocal used
         if used:
             raise OneCommandOnly(name)
-        Handling.objects.update_or_create(
-            message=message, reaction=name, defaults={"done": True, "dead": False, "error": ""}
-        )
+        _mark_done(message, name)
         used = True
 
     token = cause.set(handled)
@@ -128,10 +133,8 @@ def _react(message: Message, fact: Fact, name: str, reaction: Reaction) -> bool:
         if not used:
             handled()
         return True
-    except IntegrityError as error:
-        if Handling.objects.filter(message=message, reaction=name, done=True).exists():
-            return True  # another worker was quicker
-        return _fail(message, name, error)
+    except AlreadyHandled:
+        return True
     except OneCommandOnly:
         raise
     except HouseError as error:
@@ -141,6 +144,22 @@ def _react(message: Message, fact: Fact, name: str, reaction: Reaction) -> bool:
         return _fail(message, name, error)
     finally:
         cause.reset(token)
+
+
+def _mark_done(message: Message, name: str) -> None:
+    """Write that a reaction has taken effect, in the transaction of the effect itself.
+
+    Whoever comes second waits here for the first to commit, and raises AlreadyHandled. To update
+    the row instead would let both effects stand.
+    """
+    with transaction.atomic():
+        key = {"message": message, "reaction": name}
+        Handling.objects.bulk_create([Handling(**key)], ignore_conflicts=True)
+        handling = locked_for_update(Handling.objects.filter(**key)).get()
+        if handling.done:
+            raise AlreadyHandled(name)
+        handling.done, handling.dead, handling.error = True, False, ""
+        handling.save(update_fields=["done", "dead", "error"])
 
 
 def _circumstances(message: Message) -> Reacting:
@@ -160,10 +179,12 @@ def _circumstances(message: Message) -> Reacting:
 def _fail(message: Message, name: str, error: Exception, *, permanent: bool = False) -> bool:
     """Remember a failure; after the last attempt the message is dead: visible, and out of the way."""
     handling, _ = Handling.objects.get_or_create(message=message, reaction=name)
+    if handling.done:
+        return True  # another worker was quicker, and luckier
     handling.attempts += 1
     handling.error = f"{type(error).__name__}: {error}"[:300]
     handling.dead = permanent or handling.attempts >= MAX_ATTEMPTS
-    handling.save()
+    handling.save(update_fields=["attempts", "error", "dead"])
     delay = timedelta(seconds=min(300, 2**handling.attempts))
     if handling.dead and name == "decode":
         Message.objects.filter(pk=message.pk).update(pending=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 
 import cbor2
 from django.conf import settings
@@ -20,8 +22,6 @@ from zhengtong.wire.errors import Refusal, WireError
 BATCH = 100
 WINDOW = 400
 """Sealed but not yet receipted letters on one link. Small, so that urgent letters overtake."""
-
-
 CANNOT_BE_SEALED = (WireError, FileNotFoundError, facts.UnknownKind, facts.MalformedFact)
 
 
@@ -33,7 +33,8 @@ def seal_waiting() -> bool:
     """
     waiting = Letter.objects.filter(waiting=True, neighbour=OuterRef("pk"))
     links = Neighbour.objects.filter(Exists(waiting), last_contact__isnull=False)
-    return any([_seal_for(neighbour) for neighbour in links])
+    sealed = [_seal_for(neighbour) for neighbour in links]
+    return any(sealed)
 
 
 def _seal_for(neighbour: Neighbour) -> bool:
@@ -43,6 +44,7 @@ def _seal_for(neighbour: Neighbour) -> bool:
     """
     if neighbour.sealed - neighbour.receipted >= WINDOW:
         return False
+    _promote(neighbour)
     letters = list(
         Letter.objects.filter(neighbour=neighbour, waiting=True)
         .select_related("message")
@@ -56,6 +58,35 @@ def _seal_for(neighbour: Neighbour) -> bool:
         except CANNOT_BE_SEALED as error:
             problems[letter.pk] = str(error)[:300]
     return _number(neighbour.pk, letters, sealed, problems)
+
+
+def _promote(neighbour: Neighbour) -> None:
+    """Let what an urgent letter rests on go as fast as the letter itself.
+
+    That is whatever waits about the same record, and the pieces of the files it speaks of: a
+    reminder that came before its document would find nothing to remind of.
+    """
+    waiting = Letter.objects.filter(neighbour=neighbour, waiting=True).select_related("message")
+    lanes = sorted(set(waiting.order_by().values_list("lane", flat=True).distinct()))
+    for lane in lanes[:-1]:
+        done: set[str] = set()
+        subjects = _rests_on(waiting.filter(lane=lane).order_by("id")[:BATCH])
+        while subjects > done:
+            slower = list(waiting.filter(lane__gt=lane, message__subject__in=subjects - done))
+            Letter.objects.filter(pk__in=[letter.pk for letter in slower]).update(lane=lane)
+            done |= subjects
+            subjects |= _rests_on(slower)
+
+
+def _rests_on(letters: Iterable[Letter]) -> set[str]:
+    """The subjects of these letters, and of the file pieces they need."""
+    subjects = set()
+    for letter in letters:
+        subjects.add(letter.message.subject)
+        with suppress(facts.UnknownKind, facts.MalformedFact):
+            told = facts.decode(letter.message.kind, bytes(letter.message.body))
+            subjects |= {pieces.subject_of(file) for file in facts.files_of(told)}
+    return subjects - {""}
 
 
 def _number(

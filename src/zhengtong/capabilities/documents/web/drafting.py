@@ -71,7 +71,9 @@ def _submitted(request: HttpRequest, actor: Actor, document: Any | None) -> Http
 
 def _asked(actor: Actor, document: Any | None) -> tuple[UUID, ...] | None:
     """Whom a draft that has left its drafter asks to countersign; None while that can change."""
-    standing = queries.standing(actor, document) if document is not None else None
+    if document is None:
+        return None
+    standing = queries.standing(actor, document)
     if standing is None or standing.key == "draft":
         return None
     return tuple(uuids(queries.countersigners(document)))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from django.http import FileResponse, HttpRequest
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 
 from zhengtong.capabilities.documents import queries
+from zhengtong.capabilities.documents.commands.evidence import export_evidence
 from zhengtong.capabilities.documents.web.pages import actor_of
 from zhengtong.kernel import files
 from zhengtong.kernel.commands import must_find
 from zhengtong.kernel.errors import NotFound
 
-# A file never runs anything in our name, whatever is in it.
-POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'none'"
+# A file never runs anything in our name, whatever is in it. A browser's own PDF reader does not
+# start in a sandbox, and runs nothing of the page's.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'none'"
+SANDBOX = f"sandbox; {POLICY}"
 INLINE = "application/pdf"
 
 
@@ -34,12 +39,26 @@ def download(request: HttpRequest, pk: UUID, sha256: str) -> FileResponse:
     response = FileResponse(
         stream, as_attachment=not inline, filename=name, content_type=media_type
     )
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Content-Security-Policy"] = POLICY if inline else SANDBOX
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def _described(document: queries.Document, sha256: str) -> tuple[str, str]:
+@require_GET
+def evidence(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The evidence file of a document, to be checked by `zhengtong verify` anywhere."""
+    actor = actor_of(request)
+    document = must_find(queries.documents(actor), pk=pk)
+    response = HttpResponse(
+        export_evidence(actor, document), content_type="application/octet-stream"
+    )
+    name = f"{document.title}-证据文件.cbor"
+    response.headers["Content-Disposition"] = content_disposition_header(True, name) or ""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _described(document: Any, sha256: str) -> tuple[str, str]:
     """The name and media type under which a document carries this file."""
     if document.rendition_id == sha256 and document.rendition is not None:
         return f"{document.title}.pdf", document.rendition.media_type

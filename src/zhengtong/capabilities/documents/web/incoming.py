@@ -21,6 +21,7 @@ from zhengtong.kernel.commands import must_find
 from zhengtong.kernel.directory.actors import Actor, people_with
 from zhengtong.kernel.errors import Denied, HouseError, NotFound
 from zhengtong.kernel.flow.procedure import ActionKind
+from zhengtong.ui.formats import chinese_time
 from zhengtong.ui.pieces import Tone
 
 PER_PAGE = 20
@@ -172,10 +173,10 @@ def _page(request: HttpRequest, received: Any, failure: Failure | None = None) -
 def _own_facts(received: Any) -> list[tuple[str, object]]:
     signed = ""
     if received.signed_for_at:
-        signed = f"{pages.chinese_time(received.signed_for_at)} {received.signed_for_by}"
+        signed = f"{chinese_time(received.signed_for_at)} {received.signed_for_by}"
     return [
         ("收文编号", received.register_number),
-        ("到达时间", pages.chinese_time(received.arrived_at)),
+        ("到达时间", chinese_time(received.arrived_at)),
         ("签收", signed),
     ]
 

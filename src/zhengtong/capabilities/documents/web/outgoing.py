@@ -205,6 +205,8 @@ def _actions(
     if mine and document.state in ("issued", "dispatched") and document.level == Level.PUBLIC:
         may["offer"] = actor.has("documents.offer") and document.offered_at is None
         forms["offer"] = _bound(OfferForm, "offer", failure)
+    if document.state in ("issued", "dispatched", "received"):
+        may["export_evidence"] = actor.has("documents.export_evidence")
     return {"may": {key for key, value in may.items() if value}, "forms": forms}
 
 

@@ -16,5 +16,6 @@ urlpatterns = [
     path("<uuid:pk>/edit", drafting.edit),
     path("<uuid:pk>/progress", outgoing.progress),
     path("<uuid:pk>/files/<str:sha256>", files.download),
+    path("<uuid:pk>/evidence", files.evidence),
     path("<uuid:pk>/<slug:verb>", outgoing.act),
 ]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import ProtectedError
 
 from zhengtong.capabilities.portal import messages, queries
 from zhengtong.capabilities.portal.commands.baking import SCRUB, topics_of, touch
@@ -18,7 +17,6 @@ from zhengtong.kernel.commands import Act, command
 from zhengtong.kernel.directory.models import Organisation
 from zhengtong.kernel.engine import locked_for_update, overwrite_deleted
 from zhengtong.kernel.errors import NotFound, Refused
-from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.labels import Level
 from zhengtong.kernel.messages import purge
 from zhengtong.kernel.search.queue import enqueue_rebuild
@@ -173,13 +171,5 @@ def _files_of(article: Article) -> set[str]:
 
 
 def _drop_files(candidates: set[str]) -> set[str]:
-    """Delete the files nobody shows any more; their topics, so that the baker unlinks them."""
-    used = set(ArticleFile.objects.filter(file__in=candidates).values_list("file_id", flat=True))
-    dropped = set()
-    for sha256 in sorted(candidates - used):
-        try:
-            StoredFile.objects.filter(pk=sha256).delete()
-        except ProtectedError:  # something else on this node holds it
-            continue
-        dropped.add(f"file:{sha256}")
-    return dropped
+    """Forget the files nobody shows any more; their topics, so that the baker unlinks them."""
+    return {f"file:{sha256}" for sha256 in sorted(candidates) if purge.forget_file(sha256)}

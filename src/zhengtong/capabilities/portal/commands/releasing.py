@@ -53,12 +53,11 @@ def release(
         _publish(act, article)
         return article
     if not confirm_personal_data:
-        raise Invalid(
-            {
-                "confirm_personal_data": f"有 {len(found)} 处须核对（疑似个人信息或无法自动检查的附件）。"
-                "请先改稿隐去；确需公开的，勾选后交第二人复核。"
-            }
+        words = (
+            f"有 {len(found)} 处须核对（疑似个人信息或无法自动检查的附件）。"
+            "请先改稿隐去；确需公开的，勾选后交第二人复核。"
         )
+        raise Invalid({"confirm_personal_data": words})
     article.state, article.remarks = State.SECOND, [asdict(item) for item in found]
     article.save()
     act.note(remarks=len(found))
@@ -139,10 +138,10 @@ def send_files_again(act: Act, fact: messages.Lacking) -> Article:
     act.touched(article)
     if article.state != State.RELEASED or fact.version != article.version:
         return article
-    lost = [name for name in fact.files if not files.exists(name)]
+    lost = [name for name in fact.missing if not files.exists(name)]
     if lost:
         raise Refused(f"附件在本节点也找不到：{'、'.join(lost)}。请从备份恢复。")
-    purge.allow_resending(fact.files)
+    purge.allow_resending(fact.missing)
     act.tell(_published(article), to=[_portal_node().name], about=article)
     return article
 

@@ -47,18 +47,19 @@ def is_heading(line: str) -> bool:
 
 
 def to_html(body: str) -> str:
-    """The body as safe HTML: headings from h2 down without gaps, paragraphs, bold lead sentences."""
+    """The body as safe HTML: headings from h2 down without gaps, bold lead sentences."""
     lines = [line.strip(" \t　") for line in clean(body).split("\n")]
     lines = [line for line in lines if line]
-    used = sorted({level_of(line) for line in lines if is_heading(line)} - {None})  # type: ignore[type-var]
-    tags = {level: _HEADINGS[place] for place, level in enumerate(used)}
+    used = {level for line in lines if is_heading(line) and (level := level_of(line)) is not None}
+    tags = dict(zip(sorted(used), _HEADINGS, strict=False))
     return nh3.clean("\n".join(_blocks(lines, tags)), tags=_TAGS, attributes={"p": {"class"}})
 
 
-def _blocks(lines: list[str], tags: dict[int | None, str]) -> Iterator[str]:
+def _blocks(lines: list[str], tags: dict[int, str]) -> Iterator[str]:
     for number, line in enumerate(lines):
-        if is_heading(line):
-            tag = tags[level_of(line)]
+        level = level_of(line)
+        if level is not None and is_heading(line):
+            tag = tags[level]
             yield f"<{tag}>{html.escape(line)}</{tag}>"
         elif number == 0 and line.endswith(("：", ":")):
             yield f'<p class="flush">{html.escape(line)}</p>'

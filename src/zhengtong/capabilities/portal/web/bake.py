@@ -38,7 +38,7 @@ NOT_OURS = "/static/"
 
 def work() -> bool:
     """The worker's job; whether there was anything to do."""
-    worked = seed_once()
+    worked = not seed_once.cache_info().currsize and seed_once()
     if not settings.PUBLIC_FACE or not leases.take("portal-bake", _holder(), LEASE_SECONDS):
         return worked
     return bake_waiting() or check_when_due() or worked
@@ -65,16 +65,16 @@ def bake_waiting() -> bool:
 
 
 def _affected(topics: Iterable[str]) -> set[str]:
-    wanted = set(topics)
-    return queries.needing(wanted).union(*(pages.of_topic(topic) for topic in wanted))
+    wanted, sites = set(topics), queries.structure()
+    return queries.needing(wanted).union(*(pages.of_topic(topic, sites) for topic in wanted))
 
 
 def bake(paths: Iterable[str], store: BakedStore | None = None) -> list[str]:
     """Make these addresses hold what they should; the paths at which anything changed."""
     store = store or BakedStore(settings.NODE.baked)
-    changed = []
+    changed, sites = [], queries.structure()
     for path in sorted(paths):
-        page = pages.render(path)
+        page = pages.render(path, sites)
         if page is None:
             if store.remove(path):
                 changed.append(path)
@@ -92,16 +92,16 @@ def rebake_all(store: BakedStore | None = None) -> list[str]:
     """Compare every page with what it should be and repair it; the paths that differed."""
     store = store or BakedStore(settings.NODE.baked)
     standing = {path for path in store.paths() if not path.startswith(NOT_OURS)}
-    return bake(standing.union(pages.every_path()), store)
+    return bake(standing.union(pages.every_path(queries.structure())), store)
 
 
 def differences(store: BakedStore | None = None) -> list[str]:
     """The paths at which something else stands than should, without touching anything."""
     store = store or BakedStore(settings.NODE.baked)
     standing = {path for path in store.paths() if not path.startswith(NOT_OURS)}
-    found = []
-    for path in sorted(standing.union(pages.every_path())):
-        page = pages.render(path)
+    found, sites = [], queries.structure()
+    for path in sorted(standing.union(pages.every_path(sites))):
+        page = pages.render(path, sites)
         if (page is None and path in standing) or (page and not _same(store, path, page)):
             found.append(path)
     return found

@@ -15,25 +15,6 @@ from zhengtong.capabilities.portal.domain.address import PAGE_SIZE, link
 Address = tuple[str, datetime | None]
 
 
-def site_at(key: str) -> Any:
-    """The sub-site with a key, or the main site for an empty one; None if there is none.
-
-    The main site stands at the root, and nowhere under its own key.
-    """
-    for site in queries.sites():
-        if site.main if not key else (site.key == key and not site.main):
-            return site
-    return None
-
-
-def column_at(site_key: str, column_key: str) -> Any:
-    """The column at an address, or None."""
-    site = site_at(site_key)
-    if site is None:
-        return None
-    return next((c for c in queries.site_columns(site) if c.key == column_key), None)
-
-
 def absolute(path: str) -> str:
     return str(settings.NODE.url) + link(path)
 
@@ -51,12 +32,12 @@ def atom(column: Any) -> bytes:
     return render_to_string("portal/public/feed.atom", context).encode()
 
 
-def column_addresses() -> list[Address]:
+def column_addresses(structure: queries.Structure) -> list[Address]:
     """The fronts of all sites and columns."""
     found: list[Address] = []
-    for site in queries.sites():
+    for site, columns in structure.sites:
         found.append((site.path, None))
-        found += [(column.path, None) for column in queries.site_columns(site)]
+        found += [(column.path, None) for column in columns]
     return found
 
 

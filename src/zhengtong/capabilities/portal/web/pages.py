@@ -7,7 +7,7 @@ baked again at any time, and a comparison shows whether anything was forgotten.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from zhengtong.capabilities.portal import queries
 from zhengtong.capabilities.portal.domain.address import file_path, last_archived, link, places_on
 from zhengtong.capabilities.portal.domain.colour import stylesheet
 from zhengtong.capabilities.portal.domain.text import to_html
+from zhengtong.capabilities.portal.queries import Structure
 from zhengtong.capabilities.portal.web import feeds
-from zhengtong.capabilities.portal.web.shell import shell, subsites
+from zhengtong.capabilities.portal.web.shell import shell
 from zhengtong.kernel.files import path_of
 
 Values = dict[str, Any]
@@ -36,25 +37,23 @@ class Page:
     file: Path | None = None
 
 
-def render(path: str) -> Page | None:
+def render(path: str, sites: Structure) -> Page | None:
     """The page at a path, or None when nothing is to stand there."""
     for pattern, make in _ROUTES:
         if found := pattern.fullmatch(path):
-            return make(**found.groupdict())
+            return make(sites, **found.groupdict())
     return None
 
 
-def of_topic(topic: str) -> list[str]:
+def of_topic(topic: str, sites: Structure) -> list[str]:
     """The addresses that a topic may have brought into being."""
     kind, _, name = topic.partition(":")
     if kind == "article":
         article = queries.online().filter(pk=name).first()
-        if article is None:
-            return []
-        return [article.path, *(file_path(f.file_id, f.url_name) for f in queries.files(article))]
+        return _article_paths(article) if article else []
     if kind in ("list", "archive"):
         key, _, number = name.partition(":")
-        column = queries.columns().filter(pk=key).first()
+        column = sites.column_by_id(key)
         if column is None:
             return []
         if number:
@@ -65,30 +64,35 @@ def of_topic(topic: str) -> list[str]:
     if kind == "months":
         return ["/sitemap.xml"]
     if kind == "site":
-        return _site_paths(name)
+        return _site_paths(name, sites)
     return []
 
 
-def every_path() -> Iterator[str]:
+def every_path(sites: Structure) -> Iterator[str]:
     """The addresses of all pages that are to stand."""
-    for site in queries.sites():
-        yield from _site_paths(site.key)
-        for column in queries.site_columns(site):
+    for site, columns in sites.sites:
+        yield from _site_paths(site.key, sites)
+        for column in columns:
             for number in range(1, last_archived(column.last_place) + 1):
                 yield f"{column.path}{number}.html"
     for month in queries.months():
         yield f"/sitemap-{month}.xml"
     for article in queries.online().iterator():
-        yield from of_topic(f"article:{article.pk}")
+        yield from _article_paths(article)
 
 
-def _site_paths(key: str) -> list[str]:
+def _article_paths(article: Any) -> list[str]:
+    return [article.path, *(file_path(f.file_id, f.url_name) for f in queries.files(article))]
+
+
+def _site_paths(key: str, sites: Structure) -> list[str]:
     """The pages of one site that stand whether or not it has any article."""
-    site = next((item for item in queries.sites() if item.key == key), None)
+    found: list[str] = []
+    site = next((each for each, _ in sites.sites if each.key == key), None)
     if site is None:
-        return []
-    columns = [c.path for c in queries.site_columns(site)]
-    found = [site.path, *columns, *(f"{path}feed.atom" for path in columns)]
+        return found
+    columns = [column.path for column in sites.columns(site)]
+    found += [site.path, *columns, *(f"{path}feed.atom" for path in columns)]
     if site.accent:
         found.append(f"/{site.key}/site.css")
     if site.main:
@@ -103,23 +107,28 @@ def _page(template: str, context: Values, topics: set[str]) -> Page:
     return Page(frozenset(topics), render_to_string(template, context).encode())
 
 
-def _home(site_key: str = "") -> Page | None:
-    site = feeds.site_at(site_key)
+def _home(sites: Structure, site_key: str = "") -> Page | None:
+    site = sites.site(site_key)
     if site is None:
         return None
-    columns = queries.site_columns(site)
+    columns = sites.columns(site)
     shown = [column for column in columns if column.on_home]
     lists = [(column, queries.latest(column, ON_HOME)) for column in shown]
-    context = shell(site, here=site.path) | {
+    context = shell(sites, site, here=site.path) | {
         "asks": _asks(columns),
         "lists": lists,
-        "subsites": subsites(site),
+        "subsites": [each for each, _ in sites.sites if not each.main] if site.main else [],
     }
     topics = {f"site:{site.key}", *(f"list:{column.pk}" for column in shown)}
     return _page("portal/public/home.html", context, topics)
 
 
-def _asks(columns: list[Any]) -> list[tuple[str, list[Any]]]:
+def _front(sites: Structure, column_key: str) -> Page | None:
+    """One name at the root: a sub-site's home, or a column of the main site."""
+    return _home(sites, column_key) or _column(sites, column_key)
+
+
+def _asks(columns: Iterable[Any]) -> list[tuple[str, list[Any]]]:
     """The questions a visitor comes with, and the columns that answer each."""
     by_question: dict[str, list[Any]] = {}
     for column in columns:
@@ -127,8 +136,8 @@ def _asks(columns: list[Any]) -> list[tuple[str, list[Any]]]:
     return list(by_question.items())
 
 
-def _column(column_key: str, site_key: str = "", number: str = "") -> Page | None:
-    column = feeds.column_at(site_key, column_key)
+def _column(sites: Structure, column_key: str, site_key: str = "", number: str = "") -> Page | None:
+    column = sites.column(site_key, column_key)
     if column is None:
         return None
     newest = last_archived(column.last_place)
@@ -141,7 +150,7 @@ def _column(column_key: str, site_key: str = "", number: str = "") -> Page | Non
     else:
         page, articles, newer = 0, queries.on_front(column), None
         older = queries.older_page(column, newest + 1)
-    context = shell(column.site, here=column.path) | {
+    context = shell(sites, column.site, here=column.path) | {
         "column": column,
         "articles": articles,
         "number": page,
@@ -168,7 +177,7 @@ EMPTY = {
 }
 
 
-def _article(path: str) -> Page | None:
+def _article(sites: Structure, path: str) -> Page | None:
     article = queries.online().filter(path=path).first()
     if article is None or article.column is None:
         return None
@@ -190,7 +199,7 @@ def _article(path: str) -> Page | None:
         ("成文日期", article.issued_on),
         ("发布日期", article.published_at),
     ]
-    context = shell(site, here=column.path) | {
+    context = shell(sites, site, here=column.path) | {
         "article": article,
         "column": column,
         "html": to_html(article.body),
@@ -207,7 +216,7 @@ def _article(path: str) -> Page | None:
     return _page("portal/public/article.html", context, topics)
 
 
-def _file(sha256: str, name: str) -> Page | None:
+def _file(sites: Structure, sha256: str, name: str) -> Page | None:
     found = queries.file_behind(sha256, name)
     if found is None:
         return None
@@ -215,65 +224,66 @@ def _file(sha256: str, name: str) -> Page | None:
     return Page(frozenset(topics), file=path_of(found.sha256))
 
 
-def _map() -> Page | None:
-    site = feeds.site_at("")
+def _map(sites: Structure) -> Page | None:
+    site = sites.main
     if site is None:
         return None
-    sites = [(each, queries.site_columns(each)) for each in queries.sites()]
-    context = shell(site, here="/map/") | {
-        "sites": sites,
+    context = shell(sites, site, here="/map/") | {
+        "sites": sites.sites,
         "crumbs": [{"title": "首页", "url": "/"}, {"title": "网站地图", "url": ""}],
     }
-    return _page("portal/public/map.html", context, _every_site())
+    return _page("portal/public/map.html", context, _every_site(sites))
 
 
-def _not_found() -> Page | None:
-    site = feeds.site_at("")
+def _not_found(sites: Structure) -> Page | None:
+    site = sites.main
     if site is None:
         return None
-    columns = queries.site_columns(site)
+    columns = sites.columns(site)
     return _page(
-        "portal/public/404.html", shell(site, here="") | {"suggested": columns[:6]}, _every_site()
+        "portal/public/404.html",
+        shell(sites, site, here="") | {"suggested": columns[:6]},
+        _every_site(sites),
     )
 
 
-def _css(site_key: str) -> Page | None:
-    site = next((item for item in queries.sites() if item.key == site_key and item.accent), None)
-    if site is None:
+def _css(sites: Structure, site_key: str) -> Page | None:
+    site = next((each for each, _ in sites.sites if each.key == site_key), None)
+    if site is None or not site.accent:
         return None
     return Page(frozenset({f"site:{site.key}"}), stylesheet(site.accent).encode())
 
 
-def _sitemap() -> Page | None:
+def _sitemap(sites: Structure) -> Page | None:
     names = ["columns", *queries.months()]
-    return Page(frozenset({"months", *_every_site()}), feeds.sitemap_index(names))
+    return Page(frozenset({"months", *_every_site(sites)}), feeds.sitemap_index(names))
 
 
-def _sitemap_columns() -> Page | None:
-    return Page(frozenset(_every_site()), feeds.sitemap(feeds.column_addresses()))
+def _sitemap_columns(sites: Structure) -> Page | None:
+    return Page(frozenset(_every_site(sites)), feeds.sitemap(feeds.column_addresses(sites)))
 
 
-def _sitemap_month(month: str) -> Page | None:
+def _sitemap_month(sites: Structure, month: str) -> Page | None:
     addresses = [(item.path, item.updated_at) for item in queries.of_month(month)]
     if not addresses:
         return None
     return Page(frozenset({f"month:{month}"}), feeds.sitemap(addresses))
 
 
-def _feed(column_key: str, site_key: str = "") -> Page | None:
-    column = feeds.column_at(site_key, column_key)
+def _feed(sites: Structure, column_key: str, site_key: str = "") -> Page | None:
+    column = sites.column(site_key, column_key)
     if column is None:
         return None
     topics = frozenset({f"list:{column.pk}", f"site:{column.site.key}"})
     return Page(topics, feeds.atom(column))
 
 
-def _robots() -> Page | None:
-    return Page(frozenset(_every_site()), feeds.robots())
+def _robots(sites: Structure) -> Page | None:
+    return Page(frozenset(_every_site(sites)), feeds.robots())
 
 
-def _every_site() -> set[str]:
-    return {f"site:{site.key}" for site in queries.sites()}
+def _every_site(sites: Structure) -> set[str]:
+    return {f"site:{site.key}" for site, _ in sites.sites}
 
 
 _KEY = "[a-z0-9-]+"
@@ -290,7 +300,7 @@ _ROUTES: tuple[tuple[re.Pattern[str], Callable[..., Page | None]], ...] = tuple(
         (r"(?P<path>/content/\d{6}/[a-z2-7]+\.html)", _article),
         (r"/files/(?P<sha256>[0-9a-f]{64})/(?P<name>[^/]+)", _file),
         (rf"/(?P<site_key>{_KEY})/site\.css", _css),
-        (rf"/(?P<column_key>{_KEY})/", lambda column_key: _home(column_key) or _column(column_key)),
+        (rf"/(?P<column_key>{_KEY})/", _front),
         (rf"/(?P<column_key>{_KEY})/feed\.atom", _feed),
         (rf"/(?P<column_key>{_KEY})/(?P<number>[1-9]\d*)\.html", _column),
         (rf"/(?P<site_key>{_KEY})/(?P<column_key>{_KEY})/", _column),

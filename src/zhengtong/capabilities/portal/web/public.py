@@ -125,18 +125,15 @@ def _hits(results: Results) -> list[tuple[Any, Any]]:
 
 
 def _around(asked: Asked, request: HttpRequest) -> dict[str, Any]:
-    sites = queries.sites()
-    main = next((site for site in sites if site.main), sites[0] if sites else None)
+    structure = queries.structure()
+    main = structure.main
     if main is None:
         return {"query": asked.text, "state": "broken"}
-    places = [(site, queries.site_columns(site)) for site in sites]
-    for site, columns in places:
-        for column in columns:
-            column.value = f"{site.key}/{column.key}"  # type: ignore[attr-defined]
-    return shell(main, here="/search") | {
+    return shell(structure, main, here="/search") | {
         "query": asked.text,
         "asked": {
-            "in": asked.place,
+            "site": asked.place.partition("/")[0],
+            "column": asked.place.partition("/")[2],
             "since": asked.since.isoformat() if asked.since else request.GET.get("since", ""),
             "until": asked.until.isoformat() if asked.until else request.GET.get("until", ""),
             "order": asked.order,
@@ -145,8 +142,8 @@ def _around(asked: Asked, request: HttpRequest) -> dict[str, Any]:
         "narrowed": asked.narrowed or asked.order == "newest",
         "widened": f"/search?{urlencode({'q': asked.text})}",
         "single": asked.single,
-        "places": places,
-        "suggested": places[0][1],
+        "places": structure.sites,
+        "suggested": structure.columns(main),
         "crumbs": [{"title": "首页", "url": "/"}, {"title": "搜索", "url": ""}],
     }
 

@@ -11,15 +11,15 @@ from zhengtong.ui.pieces import NavItem
 from zhengtong.ui.pieces import Site as Masthead
 
 
-def shell(site: Any, here: str) -> dict[str, Any]:
+def shell(structure: queries.Structure, site: Any, here: str) -> dict[str, Any]:
     """The context of `portal/public/base.html` for a page at `here` on a site."""
     columns = [NavItem("首页", site.path, active=here == site.path)]
     columns += [
         NavItem(column.name, column.path, active=here == column.path)
-        for column in queries.site_columns(site)
+        for column in structure.columns(site)
     ]
-    main = next((each for each in queries.sites() if each.main), site)
-    foot = [(main.name, main.path)] if not site.main else []
+    main = structure.main
+    foot = [(main.name, main.path)] if main and not site.main else []
     foot += [("网站地图", "/map/"), ("全站搜索", "/search")]
     return {
         "site": Masthead(
@@ -37,8 +37,3 @@ def shell(site: Any, here: str) -> dict[str, Any]:
         "search_url": "/search",
         "query": "",
     }
-
-
-def subsites(site: Any) -> list[Any]:
-    """The department sites that the main site leads to."""
-    return [each for each in queries.sites() if not each.main] if site.main else []
