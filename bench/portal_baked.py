@@ -8,6 +8,7 @@ plain file. Runs alternate and the best of three counts, since other work distur
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -19,7 +20,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1] / "src"
+from bench.parts import CannotRun, Row, free_ports, row
+from zhengtong.kernel.baked import BakedStore
+
+NAMES = ("portal-baked", "portal-nginx")
 ROUNDS = 3
 PATH = "/policy/2026/1.html"
 
@@ -57,15 +61,12 @@ def article() -> bytes:
     return (head + paragraph * 316 + "</main></html>").encode()
 
 
-def rows(seconds: int = 5) -> list[dict[str, object]]:
-    """Measure; each of the nine runs lasts `seconds`."""
+def rows(short: bool) -> list[Row]:
+    """Two rows of nine runs altogether, each of 5 s, or of 2 s with `short`."""
     missing = [tool for tool in ("nginx", "wrk") if shutil.which(tool) is None]
     if missing:
-        raise RuntimeError(f"needed and not installed: {', '.join(missing)}")
-    sys.path.insert(0, str(SOURCE))
-    from zhengtong.kernel.baked import BakedStore
-
-    with tempfile.TemporaryDirectory() as name:
+        raise CannotRun(f"needed and not installed: {', '.join(missing)}; run tools/debian")
+    with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as name:
         scratch = Path(name)
         scratch.chmod(0o755)
         BakedStore(scratch / "baked").write(PATH, article(), "text/html")
@@ -78,22 +79,11 @@ def rows(seconds: int = 5) -> list[dict[str, object]]:
             best = dict.fromkeys(ports, 0.0)
             for _ in range(ROUNDS):
                 for port in ports:
-                    best[port] = max(best[port], requests_per_second(port, seconds))
+                    best[port] = max(best[port], requests_per_second(port, 2 if short else 5))
     return [
-        row("portal-baked", best[ours], best[plain_port]),
-        row("portal-nginx", best[baked_port], best[plain_port]),
+        row(name, best[port], best[plain_port], best[port] / best[plain_port], "req/s")
+        for name, port in zip(NAMES, (ours, baked_port), strict=True)
     ]
-
-
-def row(name: str, ours: float, reference: float) -> dict[str, object]:
-    """One line of the table."""
-    return {
-        "name": name,
-        "ours": round(ours),
-        "reference": round(reference),
-        "ratio": round(ours / reference, 3),
-        "unit": "req/s",
-    }
 
 
 def requests_per_second(port: int, seconds: int) -> float:
@@ -109,8 +99,6 @@ def requests_per_second(port: int, seconds: int) -> float:
 @contextmanager
 def nginx(scratch: Path, plain: int, baked: int) -> Iterator[None]:
     """nginx with one worker on two ports."""
-    import os
-
     user = "user root;" if os.geteuid() == 0 else ""
     config = scratch / "nginx.conf"
     config.write_text(NGINX.format(scratch=scratch, plain=plain, baked=baked, user=user))
@@ -121,7 +109,7 @@ def nginx(scratch: Path, plain: int, baked: int) -> Iterator[None]:
 @contextmanager
 def our_server(root: Path, port: int) -> Iterator[None]:
     """One web process of ours."""
-    with running([sys.executable, __file__, str(root), str(port)], port):
+    with running([sys.executable, "-m", "bench.portal_baked", str(root), str(port)], port):
         yield
 
 
@@ -143,21 +131,8 @@ def running(command: list[str], port: int) -> Iterator[None]:
         process.wait(10)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on right now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 def serve(root: Path, port: int) -> None:
     """What `our_server` runs."""
-    sys.path.insert(0, str(SOURCE))
     from zhengtong.faces.server.pages import BakedPages
     from zhengtong.faces.server.rsgi import Application
     from zhengtong.faces.server.web import run_web
@@ -171,8 +146,4 @@ def no_site(environ: object, start_response: object) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        serve(Path(sys.argv[1]), int(sys.argv[2]))
-    else:
-        for line in rows():
-            print(line)
+    serve(Path(sys.argv[1]), int(sys.argv[2]))

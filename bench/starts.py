@@ -84,7 +84,7 @@ class Reader:
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get("/sign-in"))
         if token is None:
             raise RuntimeError("the sign-in page has no form")
-        form = {"csrfmiddlewaretoken": token[1], "sign_in_name": name, "password": password}
+        form = {"csrfmiddlewaretoken": token[1], "name": name, "password": password}
         request = urllib.request.Request(
             f"{self.url}/sign-in",
             urllib.parse.urlencode(form).encode(),

@@ -120,6 +120,12 @@ def dispatch(clerk: str, document: str, *, urgent: bool = False) -> None:
         outgoing.dispatch(actor(clerk), found)
 
 
+def remind(clerk: str, document: str, text: str) -> None:
+    found = queries.documents(actor(clerk)).get(pk=document)
+    late = Delivery.objects.visible_to(actor(clerk)).filter(document=document)
+    outgoing.remind(actor(clerk), found, list(late.values_list("organisation", flat=True)), text)
+
+
 def waiting(clerk: str) -> list[str]:
     """The documents nobody has signed for yet."""
     rows = queries.incoming(actor(clerk)).filter(signed_for_at=None).order_by("arrived_at")
@@ -136,6 +142,22 @@ def post_bulk(node: str, number: int) -> None:
     Message.objects.bulk_create(messages)
     for message in messages:
         post(message, [Neighbour.objects.get(name=node)], Lane.BULK)
+
+
+def reminders(clerk: str, document: str) -> int:
+    """How often a document received here has been asked after."""
+    return int(queries.incoming(actor(clerk)).get(document=document).reminders)
+
+
+def link(node: str) -> dict[str, Any]:
+    """How the link to a neighbour stands."""
+    found = Neighbour.objects.get(name=node)
+    return {
+        "failures": found.failures,
+        "last_error": found.last_error,
+        "met": found.last_contact is not None,
+        "received": found.received,
+    }
 
 
 def arrivals(kind: str = "") -> list[tuple[int, str]]:

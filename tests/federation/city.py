@@ -61,6 +61,7 @@ class Site:
     parent: Site | None = None
     web_processes: int = 1
     workers: int = 1
+    database_inside: bool = False
     process: subprocess.Popen[bytes] | None = None
     driver: subprocess.Popen[str] | None = None
     organisations: list[str] = field(default_factory=list)
@@ -71,8 +72,10 @@ class Site:
 
     def build(self) -> None:
         """Folder, keys, database with tables."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         database = self.engine.create(f"fed_{self.name}_{self.port}")
+        if self.database_inside and not self.engine.server:
+            database = "sqlite:///node.sqlite3"
         above = ""
         if self.parent:
             above = (
@@ -111,7 +114,7 @@ class Site:
 
     @property
     def log(self) -> Path:
-        return self.folder / "serve.log"
+        return self.folder.with_suffix(".log")
 
     def start(self, *before: str) -> None:
         """Start `zhengtong serve` in a process group of its own and wait until it answers.
@@ -207,10 +210,12 @@ class Site:
         if self.driver:
             self.driver.kill()
             self.driver.wait()
+            self.driver = None
         if self.process:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            self.process = None
         self.engine.drop(f"fed_{self.name}_{self.port}")
 
 

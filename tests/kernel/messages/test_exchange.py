@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import cbor2
@@ -17,11 +17,10 @@ from django.db import connection
 from django.test import Client
 
 from tests.federation.neighbour import Poser, a_fact
-from zhengtong.capabilities.documents.messages import SignedFor
+from zhengtong.capabilities.documents.messages import Offered, SignedFor
 from zhengtong.kernel.files import store_bytes
 from zhengtong.kernel.messages import commands, exchange, sealing
-from zhengtong.kernel.messages.facts import Fact, FileRef, encode
-from zhengtong.kernel.messages.facts import fact as register
+from zhengtong.kernel.messages.facts import FileRef, encode
 from zhengtong.kernel.messages.identity import own_card
 from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import Arrival, Letter, Message, Neighbour, Receipt, Sent
@@ -38,10 +37,21 @@ from zhengtong.wire.receipts import Event, verify_receipt
 pytestmark = pytest.mark.django_db
 
 
-@register("tests.with_file")
-@dataclass(frozen=True)
-class _WithFile(Fact):
-    files: tuple[FileRef, ...]
+def offered(file: FileRef) -> Offered:
+    """A fact that speaks of a file."""
+    return Offered(
+        document=uuid4(),
+        title="水情通报",
+        document_kind="通报",
+        number="周测〔2026〕1号",
+        body="",
+        issuing_office=uuid4(),
+        issuing_name="周口市水利局",
+        issued_on=date(2026, 3, 2),
+        level=0,
+        files=(file,),
+        offered_by="李明禾",
+    )
 
 
 @pytest.fixture
@@ -457,10 +467,10 @@ def test_nothing_urgent_overtakes_what_it_rests_on(fugou: Poser) -> None:
     now = datetime.now(UTC)
     stored = store_bytes("水位表".encode(), "水位表.txt")
     file = FileRef(stored.pk, "水位表.txt", stored.size, stored.media_type)
-    send_missing(_WithFile((file,)), 1, [link()], Lane.BULK, now)
+    send_missing(offered(file), 1, [link()], Lane.BULK, now)
     told = [
         (a_fact("通知"), "urn:other", Lane.BULK),
-        (_WithFile((file,)), "urn:document", Lane.NORMAL),
+        (offered(file), "urn:document", Lane.NORMAL),
         (a_fact("催办"), "urn:document", Lane.URGENT),
     ]
     for fact, subject, lane in told:

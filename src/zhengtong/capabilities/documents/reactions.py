@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zhengtong.capabilities.documents import messages
 from zhengtong.capabilities.documents.commands import incoming, outgoing
-from zhengtong.capabilities.documents.models import Document
+from zhengtong.capabilities.documents.models import Delivery, Document
 from zhengtong.kernel.directory.models import Organisation
 from zhengtong.kernel.errors import Denied, NotFound
 from zhengtong.kernel.messages.reactions import Reacting, on
@@ -59,10 +59,19 @@ def _note(
     changes: dict[str, object],
     words: str,
 ) -> None:
-    """Record progress told by the addressee itself: its node must be the letter's origin."""
+    """Record progress told by the addressee itself: its node must be the letter's origin.
+
+    The fact is known at the addressee's own node too, where no delivery is followed.
+    """
+    node = act.as_node()
+    followed = Delivery.objects.visible_to(node).filter(
+        document=fact.document, organisation=fact.organisation
+    )
+    if not followed.exists():
+        return
     who = Organisation.objects.filter(pk=fact.organisation, node=act.origin).first()
     if who is None:
         raise Denied("回执的单位不在来信节点上，未予采信。")
     incoming.note_progress(
-        act.as_node(), fact.document, fact.organisation, changes, f"{who.short_name}{words}"
+        node, fact.document, fact.organisation, changes, f"{who.short_name}{words}"
     )

@@ -83,16 +83,25 @@ def rename(
     on: date,
     code: str | None = None,
     name: str | None = None,
+    short_name: str | None = None,
     parent: Organisation | None = None,
 ) -> Organisation:
-    """Give an organisation a new name, code or parent from a day on; the past stays as it was."""
+    """Give an organisation a new name, code or parent from a day on; the past stays as it was.
+
+    The day cannot lie ahead, because the organisation's row is its present.
+    """
     present = OrganisationVersion.objects.get(organisation=organisation, valid_to=None)
     if on <= present.valid_from:
         raise Invalid({"on": f"生效日期应晚于 {present.valid_from:%Y-%m-%d}。"})
+    if on > moment.today():
+        raise Invalid({"on": "生效日期不能晚于今天，请在生效当日办理。"})
+    if Organisation.objects.filter(code=code).exclude(pk=organisation.pk).exists():
+        raise Invalid({"code": f"代码 {code} 已被另一个机关使用。"})
     present.valid_to = on
     present.save(update_fields=["valid_to"])
     organisation.code = code or organisation.code
     organisation.name = name or organisation.name
+    organisation.short_name = short_name or organisation.short_name
     organisation.parent = parent or organisation.parent
     organisation.valid_from = on
     organisation.save()

@@ -36,18 +36,20 @@ def check(name: str, password: str, address: str) -> Person:
     refused even with the right password, so that guessing learns nothing.
     """
     name = name.strip()
-    now = moment.now()
-    failed = SignInAttempt.objects.filter(at__gt=now - WINDOW, succeeded=False)
-    if (
-        failed.filter(sign_in_name=name).count() >= TRIES_PER_NAME
-        or failed.filter(address=address).count() >= TRIES_PER_ADDRESS
-    ):
-        raise TooManyTries(TOO_MANY)
-    # The failure is counted before the slow check, so parallel guesses cannot all slip through.
+    counted = name.replace("\x00", "")[:40]  # what the table can hold; nobody has another name
+    _refuse_too_many(counted, address)
+    # Counted before the slow check and counted again: of parallel guesses, whoever looks last
+    # sees all the others, so no more than the limit ever reach the password.
     attempt = SignInAttempt.objects.create(
-        sign_in_name=name[:40], address=address, at=now, succeeded=False
+        sign_in_name=counted, address=address, at=moment.now(), succeeded=False
     )
-    person = Person.objects.filter(sign_in_name=name, active=True).first()
+    try:
+        _refuse_too_many(counted, address, but=attempt)
+    except TooManyTries:
+        attempt.delete()  # it tried nothing, so it must not lengthen the lock
+        raise
+    known = Person.objects.filter(sign_in_name=counted, active=True)
+    person = known.first() if counted == name else None
     if person is None:
         make_password(password)  # the same work, so that timing does not tell who exists
         raise Denied(WRONG)
@@ -56,6 +58,17 @@ def check(name: str, password: str, address: str) -> Person:
     attempt.succeeded = True
     attempt.save(update_fields=["succeeded"])
     return person
+
+
+def _refuse_too_many(name: str, address: str, but: SignInAttempt | None = None) -> None:
+    failed = SignInAttempt.objects.filter(at__gt=moment.now() - WINDOW, succeeded=False)
+    if but is not None:
+        failed = failed.exclude(pk=but.pk)
+    if (
+        failed.filter(sign_in_name=name).count() >= TRIES_PER_NAME
+        or failed.filter(address=address).count() >= TRIES_PER_ADDRESS
+    ):
+        raise TooManyTries(TOO_MANY)
 
 
 def factors_outstanding(person: Person, passed: frozenset[str]) -> tuple[str, ...]:

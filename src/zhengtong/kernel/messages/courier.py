@@ -21,6 +21,8 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from zhengtong.kernel import leases
 from zhengtong.kernel.bell import Bell, ring
+from zhengtong.kernel.engine import plain_errors
+from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.messages.exchange import Owed, accept, compose, has_mail
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.wire.errors import WireError
@@ -61,7 +63,8 @@ class Courier(threading.Thread):
                     self._stopping.wait(LOOK_AGAIN)
                     continue
                 self._called.clear()
-                owed, moved = self.turn(owed)
+                with plain_errors():
+                    owed, moved = self.turn(owed)
                 failures = 0
                 if not moved and not owed.numbers:
                     self._listen()
@@ -70,7 +73,7 @@ class Courier(threading.Thread):
                 failures += 1
                 pause = retry_after(failures, random.random).total_seconds()
                 self._note(failures, error)
-                if not isinstance(error, (Unreachable, WireError, DatabaseError)):
+                if not isinstance(error, (Unreachable, WireError, Unavailable, DatabaseError)):
                     log.exception("courier to %s", self.parent.name)
                 close_old_connections()  # a database that was away may have come back
                 owed = Owed()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db.models import ForeignObjectRel, Model
+
 from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.messages.models import Arrival, Message
 from zhengtong.kernel.messages.pieces import FilePiece
@@ -43,9 +45,10 @@ def forget_file(sha256: str) -> bool:
     asked outright: Django's own cascade would read labelled tables without having said for whom.
     """
     for relation in StoredFile._meta.get_fields(include_hidden=True):
-        if not relation.auto_created or relation.concrete:
+        if not isinstance(relation, ForeignObjectRel):
             continue
-        rows = relation.related_model._base_manager.filter(**{relation.field.name: sha256})
+        holder: type[Model] = relation.field.model
+        rows = holder._base_manager.filter(**{relation.field.name: sha256})
         if isinstance(rows, RecordQuerySet):
             rows = rows.unlabelled("whether a file is still in use")
         if rows.exists():

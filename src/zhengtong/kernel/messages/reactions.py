@@ -177,7 +177,7 @@ def _circumstances(message: Message) -> Reacting:
 
 
 def _fail(message: Message, name: str, error: Exception, *, permanent: bool = False) -> bool:
-    """Remember a failure; after the last attempt the message is dead: visible, and out of the way."""
+    """Remember a failure; after the last attempt it is dead: visible, and out of the way."""
     handling, _ = Handling.objects.get_or_create(message=message, reaction=name)
     if handling.done:
         return True  # another worker was quicker, and luckier

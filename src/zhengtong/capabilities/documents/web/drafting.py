@@ -53,7 +53,10 @@ def _require(actor: Actor, duty: str, title: str) -> None:
 def _submitted(request: HttpRequest, actor: Actor, document: Any | None) -> HttpResponse:
     form = DraftForm(request.POST, actor=actor, asked=_asked(actor, document))
     taken = uploads.take(request, actor, document)
-    if not form.is_valid() or taken.problems:
+    form.is_valid()
+    for problem in taken.problems:
+        form.add_error("files", problem)
+    if form.errors:
         return _page(request, form, document, taken, status=422)
     attached = [(item.file, item.name) for item in taken.waiting]
     try:
@@ -109,7 +112,6 @@ def _page(
             "document": document,
             "kept": kept,
             "waiting": taken.waiting,
-            "upload_problems": taken.problems,
             "more": {name: _open(form, name) for name in FOLDED if name in form.fields},
             "may_submit": actor_of(request).has("documents.submit")
             and (step is None or step.key == "draft"),

@@ -7,7 +7,7 @@ touches topics inside its own transaction; the baker then takes them and writes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -62,16 +62,18 @@ def done(batch: Batch) -> None:
     Stale.objects.filter(pk__in=batch.rows).delete()
 
 
-def record(path: str, topics: frozenset[str]) -> None:
-    """Note what a baked page stands on; nothing, when it is gone."""
-    known = set(Need.objects.filter(path=path).values_list("topic", flat=True))
-    if known == topics:
-        return
+def record(needs: Mapping[str, frozenset[str]]) -> None:
+    """Note what these baked pages stand on; nothing, where a page is gone."""
+    known: dict[str, set[str]] = {path: set() for path in needs}
+    for path, topic in Need.objects.filter(path__in=known).values_list("path", "topic"):
+        known[path].add(topic)
+    fresh = [(path, topic) for path, wanted in needs.items() for topic in wanted - known[path]]
+    stale = [path for path, topics in known.items() if topics - needs[path]]
     with transaction.atomic():
-        Need.objects.filter(path=path, topic__in=known - topics).delete()
+        for path in stale:
+            Need.objects.filter(path=path, topic__in=known[path] - needs[path]).delete()
         Need.objects.bulk_create(
-            [Need(path=path, topic=topic) for topic in sorted(topics - known)],
-            ignore_conflicts=True,
+            [Need(path=path, topic=topic) for path, topic in sorted(fresh)], ignore_conflicts=True
         )
 
 

@@ -80,7 +80,7 @@ def offer(owner: Organisation, *, attached: Iterable[FileRef] = (), **given: Any
         "title": "关于做好汛期防汛准备工作的通知",
         "document_kind": "通知",
         "number": "周政办〔2026〕12号",
-        "body": "各县（市、区）人民政府：\n一、提高认识\n切实做好防汛准备。\n二、落实责任\n特此通知。",
+        "body": "各县（市、区）人民政府：\n一、提高认识\n切实做好防汛准备。\n特此通知。",
         "issuing_office": owner.pk,
         "issuing_name": owner.name,
         "issued_on": date(2026, 6, 1),
@@ -198,6 +198,11 @@ class PublicNode:
     def settle(self) -> None:
         """What the worker does until nothing is left."""
         while reactions.work() or extract_one() or self.indexer.work() or bake.bake_waiting():
+            pass
+
+    def learn(self) -> None:
+        """The reactions and the index, without the pages."""
+        while reactions.work() or extract_one() or self.indexer.work():
             pass
 
     def take_in(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from django.db import connection
@@ -80,8 +80,6 @@ def test_a_letter_becomes_a_page_lists_a_feed_and_a_hit(public: PublicNode) -> N
         assert path in body(public, place), place
     (href,) = re.findall(r'href="(/files/[^"]+)"', page)
     assert "%" in href  # Chinese and space are encoded; ? and the like are gone
-    from urllib.parse import unquote
-
     kept = public.store.read(unquote(href))
     assert kept is not None and kept.body == "一号泵站\n巡查".encode()
     for words in ("防汛", "周政办〔2026〕12号", "泵站", "准备工作"):
@@ -126,7 +124,7 @@ def test_the_exchange_keeps_its_numbers_but_not_the_words(public: PublicNode) ->
     rows = Message.objects.filter(kind="portal.published")
     assert [bytes(row.body) for row in rows] == [b""]
     arrivals = list(Arrival.objects.order_by("sequence"))
-    assert [bytes(item.envelope) for item in arrivals][0] == b""
+    assert bytes(arrivals[0].envelope) == b""
     assert [item.sequence for item in arrivals] == [1, 2]
     assert all(bytes(item.digest) for item in arrivals)
 

@@ -7,17 +7,16 @@ import io
 import pytest
 
 from tests import build
-from zhengtong.capabilities.documents.commands import outgoing
 from zhengtong.capabilities.portal import messages, queries
 from zhengtong.capabilities.portal.commands import offering, releasing
 from zhengtong.capabilities.portal.models import Article
 from zhengtong.capabilities.portal.tests import stage
-from zhengtong.kernel import files, tasks
+from zhengtong.kernel import files, moment, tasks
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import node_actor
 from zhengtong.kernel.errors import AboveCeiling, Denied, Invalid, Refused
 from zhengtong.kernel.labels import Level
-from zhengtong.kernel.messages.facts import decode, encode
+from zhengtong.kernel.messages.facts import FileRef, decode, encode
 from zhengtong.kernel.messages.models import Message
 from zhengtong.kernel.worker import extract_one
 
@@ -30,41 +29,38 @@ def fresh(article: Article) -> Article:
     return Article.objects.unlabelled("test").get(pk=article.pk)
 
 
-def test_an_issued_document_is_offered_reviewed_and_sent_to_the_public_node() -> None:
+def test_what_is_released_travels_whole_to_the_public_node() -> None:
     city = stage.city()
-    county = build.organisation("扶沟县人民政府", kind="county")
-    text = build.draft([county], level=Level.PUBLIC)
-    attached = build.upload("巡查表\n一号泵站".encode(), "巡查表.txt")
-    drafted = outgoing.draft(city.office.clerk, text, [attached])
-    outgoing.submit(city.office.clerk, drafted)
-    outgoing.review(city.office.leader, drafted, agree=True)
-    outgoing.issue(city.office.leader, drafted, agree=True)
-    build.settle()
-    outgoing.offer(city.office.clerk, drafted, "六月十日前完成排查。")
-    build.settle()
-
+    table = stage.stored("巡查表\n一号泵站".encode(), "巡查表.txt")
+    article = stage.offer(city.office.organisation, attached=[table], summary="六月十日前完成。")
     (task,) = tasks.to_do(city.first)
-    (article,) = queries.articles(city.first, "waiting")
     assert task.page == f"/portal/{article.pk}/"
-    assert not tasks.to_do(city.office.clerk).filter(kind="release").exists()
-    with pytest.raises(Refused, match="附件正在检查"):
-        releasing.release(city.first, article, stage.column())
-    while extract_one():
-        pass
+    assert not tasks.to_do(city.office.clerk).exists()
     done = releasing.release(city.first, article, stage.column())
 
     assert done.state == "released" and done.open and done.version == 1
-    assert done.index_number.endswith("-00001")
     assert not tasks.to_do(city.first).exists()
-    (letter,) = [kind for kind in stage.letters() if kind[0] == "portal.published"]
-    assert letter == ("portal.published", stage.PORTAL)
+    assert ("portal.published", stage.PORTAL) in stage.letters()
     (told,) = stage.told(messages.Published)
-    assert (told.title, told.site, told.column) == (text.title, "zhoukou", "zcwj")
-    assert told.body == text.body and told.summary == "六月十日前完成排查。"
-    assert [file.name for file in told.files] == ["巡查表.txt", f"{text.title}.pdf"]
+    assert (told.title, told.body) == (article.title, article.body)
+    assert (told.site, told.column, told.summary) == ("zhoukou", "zcwj", "六月十日前完成。")
+    assert told.files == (table,)
     row = Message.objects.get(kind="portal.published")
     assert row.level == Level.PUBLIC and row.subject == article.urn
     assert decode(row.kind, encode(told)) == told
+
+
+def test_a_file_not_yet_checked_holds_the_release_up() -> None:
+    city = stage.city()
+    file = files.store(io.BytesIO(b"text"), "a.txt")
+    reference = FileRef(file.sha256, "a.txt", file.size, file.media_type)
+    article = stage.offer(city.office.organisation, attached=[reference])
+    with pytest.raises(Refused, match=r"附件正在检查：a\.txt"):
+        releasing.release(city.first, article, stage.column())
+    assert fresh(article).state == "offered"
+    while extract_one():
+        pass
+    assert releasing.release(city.first, article, stage.column()).state == "released"
 
 
 def test_only_public_documents_pass() -> None:
@@ -209,7 +205,7 @@ def test_withdrawal_overtakes_and_the_answers_are_shown() -> None:
         releasing.withdraw(city.first, offered, "错了")
     article = releasing.release(city.first, offered, stage.column())
     url = "https://www.zhoukou.example/content/x.html"
-    baked = messages.Baked(article.pk, 1, url, article.updated_at)
+    baked = messages.Baked(article.pk, 1, url, moment.now())
     releasing.note_online(node_actor(), baked)
     shown = fresh(article)
     assert (shown.state, shown.online_url) == ("published", url)
@@ -221,7 +217,7 @@ def test_withdrawal_overtakes_and_the_answers_are_shown() -> None:
     assert stage.letters()[-1] == ("portal.withdrawn", stage.PORTAL)
     releasing.note_online(node_actor(), baked)  # a late answer changes nothing
     assert fresh(article).state == "leaving"
-    releasing.note_removed(node_actor(), messages.Removed(article.pk, 1, article.updated_at))
+    releasing.note_removed(node_actor(), messages.Removed(article.pk, 1, moment.now()))
     gone = fresh(article)
     assert (gone.state, gone.online_url) == ("withdrawn", "")
     with pytest.raises(Refused):
@@ -232,9 +228,9 @@ def test_answers_from_anybody_but_the_public_node_are_not_believed() -> None:
     city = stage.city()
     article = releasing.release(city.first, stage.offer(city.office.organisation), stage.column())
     stage.neighbour("fugou", "private", Level.WORK_SECRET)
-    forged = messages.Baked(article.pk, 1, "https://evil.example/", article.updated_at)
+    forged = messages.Baked(article.pk, 1, "https://evil.example/", moment.now())
     Message.objects.create(
-        kind=forged.kind, body=encode(forged), level=0, origin="fugou", at=article.updated_at
+        kind=forged.kind, body=encode(forged), level=0, origin="fugou", at=moment.now()
     )
     build.settle()
     assert fresh(article).state == "released" and not fresh(article).online_url

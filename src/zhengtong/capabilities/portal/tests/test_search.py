@@ -12,7 +12,6 @@ from django.test import RequestFactory
 from zhengtong.capabilities.portal.domain.address import article_path
 from zhengtong.capabilities.portal.tests.stage import PublicNode
 from zhengtong.capabilities.portal.web.public import search
-from zhengtong.faces.public.missing import missing
 
 TOPICS = ("防汛", "入学", "医保", "供暖", "公交", "农田水利", "营商环境", "政务服务")
 
@@ -40,7 +39,7 @@ def filled(public: PublicNode) -> PublicNode:
             **where,
         )
         public.arrive(fact, fact.article)
-    public.settle()
+    public.learn()
     return public
 
 
@@ -58,6 +57,7 @@ def test_hits_are_marked_and_lead_to_the_page(filled: PublicNode) -> None:
     _, page = ask("q=" + quote("医保"))
     assert "找到 1 条" in page and "<mark>医保</mark>" in page
     (address,) = addresses(page)
+    filled.settle()
     assert filled.store.read(address) is not None
 
 
@@ -99,7 +99,7 @@ def test_many_hits_come_in_pages(public: PublicNode) -> None:
     for number in range(23):
         fact = public.article(title=f"第{number}号防汛通知", version=1)
         public.arrive(fact, fact.article)
-    public.settle()
+    public.learn()
     seen = []
     for number in (1, 2, 3):
         seen += addresses(ask(f"q={quote('防汛')}&page={number}")[1])
@@ -113,11 +113,3 @@ def test_a_withdrawn_article_is_not_found_at_once(filled: PublicNode) -> None:
     assert addresses(ask("q=" + quote("停水"))[1]) == [article_path(fact.article)]
     filled.withdraw(fact)
     assert addresses(ask("q=" + quote("停水"))[1]) == []
-
-
-def test_an_address_without_a_page_gets_the_portals_own_answer(public: PublicNode) -> None:
-    request = RequestFactory().get("/no/such/page")
-    assert missing(request).status_code == 503
-    public.settle()
-    answer = missing(request)
-    assert answer.status_code == 404 and "没有找到这一页" in answer.content.decode()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import time
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,7 @@ from zhengtong.kernel.messages.models import Arrival, Message
 from zhengtong.kernel.search.queue import rebuild_waiting
 
 LEASE_SECONDS = 120
+AT_ONCE = 200
 NIGHT = time(2, 30)
 NOT_OURS = "/static/"
 
@@ -72,20 +73,33 @@ def _affected(topics: Iterable[str]) -> set[str]:
 def bake(paths: Iterable[str], store: BakedStore | None = None) -> list[str]:
     """Make these addresses hold what they should; the paths at which anything changed."""
     store = store or BakedStore(settings.NODE.baked)
-    changed, sites = [], queries.structure()
-    for path in sorted(paths):
-        page = pages.render(path, sites)
-        if page is None:
-            if store.remove(path):
+    sites, changed = queries.structure(), []
+    for some in _batched(sorted(paths), AT_ONCE):
+        needs = {}
+        for path in some:
+            page = pages.render(path, sites)
+            if _put(store, path, page):
                 changed.append(path)
-            baking.record(path, frozenset())
-            continue
-        if not _same(store, path, page):
-            body = page.file.read_bytes() if page.file else page.body
-            store.write(path, body, CONTENT_TYPES[suffix_of(path)])
-            changed.append(path)
-        baking.record(path, page.topics)
+            needs[path] = page.topics if page else frozenset()
+        baking.record(needs)
     return changed
+
+
+def _put(store: BakedStore, path: str, page: pages.Page | None) -> bool:
+    """Write or remove one page; whether that changed anything."""
+    if page is None:
+        return store.remove(path)
+    if _same(store, path, page):
+        return False
+    body = page.file.read_bytes() if page.file else page.body
+    store.write(path, body, CONTENT_TYPES[suffix_of(path)])
+    return True
+
+
+def _batched(paths: list[str], size: int) -> Iterator[list[str]]:
+    """The list in stretches of at most `size`."""
+    for start in range(0, len(paths), size):
+        yield paths[start : start + size]
 
 
 def rebake_all(store: BakedStore | None = None) -> list[str]:

@@ -1,6 +1,7 @@
 // What a person types into <form data-autosave="key"> survives a closed tab, a lost line and an
 // ended session: it is kept on this machine, offered back, and cleared once the server has it.
-// Nothing is restored unasked. Passwords, files and hidden fields are never kept.
+// Nothing is restored unasked. Passwords, files, hidden fields and what is marked
+// data-unsaved are never kept.
 "use strict";
 (() => {
   const owner = document.body.dataset.person || "";
@@ -18,7 +19,7 @@
   const keyOf = (form) => prefix + form.dataset.autosave;
 
   const fields = (form) => [...form.elements].filter((field) =>
-    field.name && !field.disabled && !["hidden", "password", "file", "submit", "button"].includes(field.type) && field.type !== "fieldset");
+    field.name && !field.disabled && !("unsaved" in field.dataset) && !["hidden", "password", "file", "submit", "button"].includes(field.type) && field.type !== "fieldset");
   const values = (form) => fields(form).map((field) =>
     [field.name, ["checkbox", "radio"].includes(field.type) ? field.value : "",
       ["checkbox", "radio"].includes(field.type) ? field.checked : field.multiple ? [...field.selectedOptions].map((o) => o.value) : field.value]);
