@@ -4,10 +4,15 @@ Two nodes as `zhengtong serve` runs them, over real sockets on loopback, on SQLi
 synchronous FULL. Letters of 4 KiB are enqueued in one transaction; the clock runs from its commit
 until the city holds the county's receipt for the last of them. The reference is a second pair of
 nodes whose suite does no cryptography. The pairs take turns and the median of the rounds counts.
+
+`cpu_ms_per_100` tells where the time goes, whatever else the machine does: processor time for 100
+letters in the worker that seals, in the web process that answers dials, and in the county's worker,
+whose courier dials, opens and receipts.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import statistics
 import subprocess
@@ -16,12 +21,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import load, plain_suite  # noqa: F401 - the plain suite registers itself
-from bench.parts import Row, apart, free_ports, row
+from bench import load
+from bench.parts import Row, apart, free_ports, row, wait_for_port
 from zhengtong.faces.cli.init import write_node
 from zhengtong.kernel.messages.keyfile import create_keys, read_keys
 from zhengtong.kernel.node import load as read_node
@@ -43,9 +48,12 @@ def rows(short: bool) -> list[Row]:
         for pair in pairs.values():
             pair.send(200)  # imports, caches and connections are warm
         rates: dict[str, list[float]] = {suite: [] for suite in pairs}
+        for pair in pairs.values():
+            pair.used = {}
         for _ in range(rounds):
             for suite, pair in pairs.items():
                 rates[suite].append(number / pair.send(number))
+    sent = number * rounds
     ours, reference = (statistics.median(rates[suite]) for suite in ("intl", "none"))
     return [
         row(
@@ -58,16 +66,21 @@ def rows(short: bool) -> list[Row]:
             body_bytes=load.BODY,
             rounds=[round(rate) for rate in rates["intl"]],
             reference_rounds=[round(rate) for rate in rates["none"]],
+            cpu_ms_per_100=pairs["intl"].cpu(sent),
+            reference_cpu_ms_per_100=pairs["none"].cpu(sent),
         )
     ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pair:
     """A city node and a county node below it, both of one suite."""
 
     folder: Path
     suite: str
+    processes: dict[str, int] = field(default_factory=dict)
+    used: dict[str, float] = field(default_factory=dict)
+    """Processor seconds of each process while letters were under way."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -87,13 +100,19 @@ class Pair:
             )
         apart(load.make, city, card_of(county), is_parent=False)
         apart(load.make, county, card_of(city), is_parent=True)
-        with serving(city), serving(county):
+        with serving(city) as above, serving(county) as below:
+            self.processes = {
+                "city worker": above["worker"],
+                "city web": above["web"],
+                "county worker": below["worker"],
+            }
             yield
 
     def send(self, number: int) -> float:
         """Seconds from the commit of `number` letters to the receipt of the last."""
         with closing(sqlite3.connect(self.folder / "city" / "node.sqlite3")) as city:
             wanted = self._receipted(city) + number
+            before_all = {name: cpu_seconds(pid) for name, pid in self.processes.items()}
             began = apart(load.enqueue, self.folder / "city", number)
             before, changed = 0, time.monotonic()
             while (receipted := self._receipted(city)) < wanted:
@@ -104,7 +123,15 @@ class Pair:
                     stood = f"no receipt for {STALLED:g} s after {receipted} of {wanted}"
                     raise RuntimeError(f"{stood}:\n{self.logs()}")
                 time.sleep(0.01)
-            return time.monotonic() - began
+            took = time.monotonic() - began
+            for name, pid in self.processes.items():
+                spent = cpu_seconds(pid) - before_all[name]
+                self.used[name] = self.used.get(name, 0.0) + spent
+            return took
+
+    def cpu(self, letters: int) -> dict[str, int]:
+        """Milliseconds of processor time for 100 letters, by process."""
+        return {name: round(spent / letters * 100_000) for name, spent in self.used.items()}
 
     def logs(self) -> str:
         """The end of what both nodes have said."""
@@ -128,17 +155,23 @@ def card_of(home: Path) -> bytes:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[None]:
-    """`zhengtong serve` for one node, from its start to its end."""
+def serving(home: Path) -> Iterator[dict[str, int]]:
+    """`zhengtong serve` for one node, from its first answer to its end; its processes by name."""
     command = [sys.executable, "-m", "bench.node", "--node", str(home / "node.toml"), "serve"]
+    address = read_node(home / "node.toml")
     with (home / "serve.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         try:
-            yield
+            wait_for_port(process, address.port)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+            web, worker = map(int, children.split())  # in the order in which they were started
+            yield {"web": web, "worker": worker}
         finally:
             process.terminate()
             process.wait(20)
 
 
-if __name__ == "__main__":
-    print(rows("--short" in sys.argv))
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

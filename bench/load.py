@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import plain_suite  # noqa: F401 - registers itself, for the reference's nodes
 from zhengtong.kernel.messages.facts import Fact, encode, fact
 
 BODY = 4096

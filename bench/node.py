@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import load, plain_suite  # noqa: F401 - each registers what it defines
+from bench import load  # noqa: F401 - registers the suite and the fact
 from zhengtong.faces.cli.main import main
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
+import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -56,3 +58,15 @@ def free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
+
+
+def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
+    """Return when a server that was just started accepts connections."""
+    for _ in range(1500):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise RuntimeError(f"{process.args} does not answer")

@@ -11,16 +11,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.parts import CannotRun, Row, free_ports, row
+from bench.parts import CannotRun, Row, free_ports, row, wait_for_port
 from zhengtong.kernel.baked import BakedStore
 
 NAMES = ("portal-baked", "portal-nginx")
@@ -118,13 +116,7 @@ def running(command: list[str], port: int) -> Iterator[None]:
     """A server, from the moment it answers until it has ended."""
     process = subprocess.Popen(command)
     try:
-        for _ in range(500):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
-        else:
-            raise RuntimeError(f"{command[0]} does not answer")
+        wait_for_port(process, port)
         yield
     finally:
         process.terminate()

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
@@ -54,7 +54,7 @@ def _compose(
         page.locator("summary", has_text="会签单位").click()
         box = page.get_by_role("group", name="会签单位")
         box.get_by_role("checkbox", name=countersigner, exact=True).check()
-    page.get_by_label("办理时限").fill((date.today() + timedelta(days=7)).isoformat())
+    page.get_by_label("办理时限").fill((moment.today() + timedelta(days=7)).isoformat())
     if files:
         page.get_by_label("附件").set_input_files(files)
     page.get_by_role("button", name="保存并送核稿").click()
@@ -98,8 +98,6 @@ def _dispatch(page: Page) -> None:
 
 def test_the_first_road(demo: DemoCity, chromium: Browser, tmp_path: Path) -> None:
     pdf, xlsx = tmp_path / attachments.PLAN_NAME, tmp_path / attachments.STORES_NAME
-    from datetime import UTC, datetime
-
     pdf.write_bytes(attachments.plan_pdf(timestamp=datetime(2026, 6, 1, tzinfo=UTC)))
     xlsx.write_bytes(attachments.stores_xlsx())
 
@@ -198,7 +196,7 @@ def test_the_first_road(demo: DemoCity, chromium: Browser, tmp_path: Path) -> No
     _dispatch(registry.page)
     expect(registry.page.locator("table.matrix tbody tr")).to_have_count(18)
 
-    # 6. One county signs for it, a department returns it, another county is off; the matrix is live.
+    # 6. One county signs for it, a department returns it, one county is off; the matrix is live.
     county = desk("fugou", "fugou-clerk")
     _open(county.page, CITY_TITLE)
     county.page.get_by_role("button", name="签收", exact=True).click()

@@ -15,6 +15,8 @@ BLOCK = 1 << 16
 class MemoryDisk:
     """A tmpfs of so many megabytes: full is full, for everything that is on it."""
 
+    heard = "磁盘已满"  # what the other side is told
+
     def __init__(self, folder: Path, megabytes: int) -> None:
         self.folder, self.filler = folder, folder / "filler"
         folder.mkdir(parents=True)
@@ -37,7 +39,12 @@ class MemoryDisk:
 
 
 class LimitedWrites:
-    """Processes that may no longer write to any file: EFBIG where a full disk says ENOSPC."""
+    """Processes that may no longer write to any file: EFBIG where a full disk says ENOSPC.
+
+    Their temporary files cannot be written either, so a large request does not even get in.
+    """
+
+    heard = "HTTP 500"
 
     def __init__(self, processes: Callable[[], list[int]]) -> None:
         self.processes = processes

@@ -46,7 +46,7 @@ def test_a_full_disk_is_said_and_survived(
         _send(centre, "市府办", "扶沟县")
     upwards = _send(fugou, "扶沟县", "市府办")
     wait_until(
-        lambda: FULL in fugou.do("link", node="centre")["last_error"],
+        lambda: disks["centre"].heard in fugou.do("link", node="centre")["last_error"],
         what="the sender to hear of the full disk",
     )
     assert _kept(centre.do("counts")) == _kept(before)

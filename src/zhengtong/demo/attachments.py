@@ -129,7 +129,7 @@ _STYLES: Final = (
     '<font><b/><sz val="11"/><name val="宋体"/></font></fonts>'
     '<fills count="2"><fill><patternFill patternType="none"/></fill>'
     '<fill><patternFill patternType="gray125"/></fill></fills>'
-    "<borders count=\"1\"><border><left/><right/><top/><bottom/><diagonal/></border></borders>"
+    '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
     '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
     '<cellXfs count="2"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
     '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/></cellXfs>'
@@ -141,8 +141,10 @@ _STYLES: Final = (
 def _sheet(rows: Sequence[Sequence[str | int]]) -> str:
     lines = "".join(
         f'<row r="{number}">'
-        + "".join(_cell(f"{chr(65 + column)}{number}", value, bold=number == 1)
-                  for column, value in enumerate(row))
+        + "".join(
+            _cell(f"{chr(65 + column)}{number}", value, bold=number == 1)
+            for column, value in enumerate(row)
+        )
         + "</row>"
         for number, row in enumerate(rows, 1)
     )

@@ -20,9 +20,7 @@ from zhengtong.kernel.node import load
 from zhengtong.wire.keys import NodeCard
 
 
-def admit_neighbours(
-    folder: Path, node: plan.NodePlan, nodes: tuple[plan.NodePlan, ...]
-) -> None:
+def admit_neighbours(folder: Path, node: plan.NodePlan, nodes: tuple[plan.NodePlan, ...]) -> None:
     """Exchange cards with the parent and the children, whose folders lie beside this node's."""
     administrator = node_actor({"messages.admit"})
     for other in nodes:

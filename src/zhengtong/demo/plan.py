@@ -101,9 +101,7 @@ def nodes(wanted: int, first_port: int = FIRST_PORT) -> tuple[NodePlan, ...]:
     ports = iter(range(first_port, first_port + 100))
     return (
         NodePlan("henan", "河南省节点", "private", next(ports), None, (PROVINCE,)),
-        NodePlan(
-            "zhoukou", "周口市中心节点", "private", next(ports), "henan", (CITY, *hosted)
-        ),
+        NodePlan("zhoukou", "周口市中心节点", "private", next(ports), "henan", (CITY, *hosted)),
         NodePlan("zhoukou-portal", "周口市门户节点", "public", next(ports), "zhoukou", ()),
         *(
             NodePlan(unit.key, f"{unit.short_name}节点", "private", next(ports), "zhoukou", (unit,))
@@ -113,8 +111,8 @@ def nodes(wanted: int, first_port: int = FIRST_PORT) -> tuple[NodePlan, ...]:
 
 
 CLERK = (
-    "documents.draft documents.revise documents.submit documents.drop documents.dispatch documents.remind "
-    "documents.sign_for documents.register documents.return documents.read documents.close "
+    "documents.draft documents.revise documents.submit documents.drop documents.dispatch "
+    "documents.remind documents.sign_for documents.register documents.return documents.read documents.close "
     "documents.offer documents.export_evidence links.read"
 ).split()
 LEADER = (

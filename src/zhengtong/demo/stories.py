@@ -180,5 +180,3 @@ def _uploads() -> list[outgoing.Upload]:
         attachments.STORES_NAME: attachments.stores_xlsx(),
     }
     return [(files.store(io.BytesIO(data), name), name) for name, data in made.items()]
-
-

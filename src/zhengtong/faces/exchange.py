@@ -9,8 +9,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from zhengtong.kernel.bell import ring
-from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.engine import plain_errors
+from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.messages.exchange import answer
 from zhengtong.wire.batch import MAX_BATCH
 from zhengtong.wire.errors import Refusal, WireError

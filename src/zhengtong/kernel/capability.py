@@ -1,4 +1,4 @@
-"""The manifest and the registry: capabilities announce themselves, the kernel knows none by name."""
+"""The manifest and the registry: capabilities announce themselves, the kernel knows no names."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ class Searchable:
 class Capability:
     """What one capability tells the house: a newcomer reads this file first.
 
-    `modules` are imported at start because importing them registers commands, facts and
-    reactions. `urls` are URLconf paths by face. `node_duties` are what the node may do unasked.
+    `task_kinds` maps a kind of task to what closes many at once, a dotted path to a function of
+    (actor, record id). `modules` are imported at start because importing them registers commands,
+    facts and reactions. `urls` are URLconf paths by face. `node_duties` are what the node may do
+    unasked.
     """
 
     name: str

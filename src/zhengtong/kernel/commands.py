@@ -179,7 +179,7 @@ def _holds_records(value: Any) -> bool:
 
 
 def refuse_above_ceiling(level: int, ceiling: int) -> None:
-    """Refuse, never merely hide, what is too secret for this node (条例 art. 26; 保密法 art. 31)."""
+    """Refuse, never merely hide, what is too secret for this node (条例 art. 26)."""
     if not may_enter(level, ceiling):
         raise AboveCeiling(
             f"本节点最高只能处理“{Level(ceiling).word}”信息，"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
@@ -19,6 +19,7 @@ from zhengtong.kernel.errors import Invalid
 from zhengtong.kernel.file_types import FileRefused, inspect
 
 BLOCK = 1 << 18
+HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class StoredFile(models.Model):
@@ -40,7 +41,14 @@ class Chunks(Protocol):
 
 
 def path_of(sha256: str) -> Path:
-    return settings.NODE.files / sha256[:2] / sha256[2:4] / sha256
+    """Where a file stands. Raises ValueError: what is no SHA-256 in hex must become no path."""
+    return settings.NODE.files / _hash(sha256)[:2] / sha256[2:4] / sha256
+
+
+def _hash(sha256: str) -> str:
+    if not HASH.fullmatch(sha256):
+        raise ValueError(f"not a SHA-256 in hex: {sha256[:80]!r}")
+    return sha256
 
 
 def exists(sha256: str) -> bool:
@@ -92,9 +100,10 @@ class _temporary:
         return self.file, self.path
 
     def __exit__(self, *exc: object) -> None:
-        self.file.close()
-        with suppress(FileNotFoundError):
-            self.path.unlink()
+        try:
+            self.file.close()  # may fail as well: it writes what is still in memory
+        finally:
+            self.path.unlink(missing_ok=True)
 
 
 def _keep(target: IO[bytes], path: Path, sha256: str) -> None:
@@ -115,19 +124,23 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _arriving(sha256: str) -> Path:
-    return settings.NODE.files / "incoming" / f"{sha256}.part"
+    return settings.NODE.files / "incoming" / f"{_hash(sha256)}.part"
 
 
 def write_piece(sha256: str, offset: int, data: bytes) -> None:
-    """Write one received piece at its place, durably."""
+    """Write one received piece at its place, durably. Raises Unavailable when the disk is full."""
     path = _arriving(sha256)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        os.pwrite(handle, data, offset)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with plain_errors():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            rest = memoryview(data)
+            while rest:  # near the end of a disk less is written than was asked
+                done = os.pwrite(handle, rest, offset)
+                rest, offset = rest[done:], offset + done
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def complete(sha256: str, name: str, media_type: str) -> None:

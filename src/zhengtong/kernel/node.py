@@ -11,12 +11,12 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from zhengtong.kernel.labels import DEFAULT_CEILING, Level, Zone
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]")
 
 
 class NodeFileError(Exception):
@@ -77,6 +77,8 @@ def load(path: Path) -> Node:
     """Read and check `node.toml`. Raises NodeFileError naming the line and the remedy."""
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise NodeFileError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error
     except OSError as error:
         raise NodeFileError(
             f"cannot read {path}: {error.strerror}. Create a node with `zhengtong init FOLDER`."
@@ -86,6 +88,16 @@ def load(path: Path) -> Node:
     except tomllib.TOMLDecodeError as error:
         raise NodeFileError(f"{path}: not valid TOML: {error}. Correct that line.") from error
     return _Reader(path, text, tables).node()
+
+
+def _parts(url: str) -> SplitResult | None:
+    """The parts of an address; None when it is not one, or its port is no port."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 class _Reader:
@@ -170,23 +182,23 @@ class _Reader:
     def address(self) -> tuple[str, int]:
         listen = self.text("node", "listen", default="127.0.0.1:8100")
         host, _, port = listen.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        if not host or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
             self.fail("node", "listen", 'write an address and a port, such as "127.0.0.1:8100"')
         return host.strip("[]"), int(port)
 
     def check_url(self, table: str, key: str, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = _parts(url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
             self.fail(table, key, 'write an address such as "https://centre.example"')
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             self.fail(table, key, "plain http is for this machine only; write https://")
 
     def database(self, home: Path) -> str:
         url = self.text("engines", "database", default="sqlite:///node.sqlite3")
-        scheme = urlsplit(url).scheme
-        if scheme == "sqlite":
-            return f"sqlite:///{(home / url.removeprefix('sqlite:///')).resolve()}"
-        if scheme in ("postgresql", "postgres"):
+        file, parts = url.removeprefix("sqlite:///"), _parts(url)
+        if file not in (url, ""):
+            return f"sqlite:///{(home / file).resolve()}"
+        if parts and parts.scheme in ("postgresql", "postgres") and parts.path.strip("/"):
             return url
         self.fail(
             "engines", "database", "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
@@ -241,8 +253,8 @@ class _Reader:
         head, inside = 1, False
         for number, line in enumerate(self.lines, 1):
             stripped = line.strip()
-            if stripped.startswith("["):
-                inside = stripped.strip("[] ") == table
+            if heading := re.match(r"\[\s*([^\]]*?)\s*\]", stripped):
+                inside = heading[1] == table
                 head = number if inside else head
             elif inside and key and re.match(rf"{re.escape(key)}\s*=", stripped):
                 return number

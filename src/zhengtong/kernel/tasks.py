@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import ParamSpec
 from uuid import UUID
 
 from django.db import models
@@ -13,8 +12,6 @@ from django.db.models import Q, QuerySet
 from zhengtong.kernel import moment, notices
 from zhengtong.kernel.directory.actors import Actor
 from zhengtong.kernel.records import Record
-
-P = ParamSpec("P")
 
 
 class Task(Record):
@@ -93,7 +90,7 @@ def new_task(
 def open_tasks(tasks: Sequence[Task], *, after: Iterable[notices.Notice] = ()) -> None:
     """Give people these things to do, inside the running command, and let their pages know.
 
-    Two statements however many they are. The notices in `after` are written first.
+    Two statements for one as for twenty. The notices in `after` are written first.
     """
     Task.objects.bulk_create(tasks)
     notices.write([*after, *map(_opened, tasks)])
@@ -108,19 +105,6 @@ def _opened(task: Task) -> notices.Notice:
         person=task.person,
         subject=task.subject,
     )
-
-
-def _opened_at_once(make: Callable[P, Task]) -> Callable[P, Task]:
-    def opening(*args: P.args, **kwargs: P.kwargs) -> Task:
-        task = make(*args, **kwargs)
-        open_tasks([task])
-        return task
-
-    return opening
-
-
-open_task = _opened_at_once(new_task)
-"""Give somebody one thing to do, inside the running command, and let their page know."""
 
 
 def close_tasks(

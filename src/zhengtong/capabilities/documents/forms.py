@@ -105,7 +105,7 @@ class DraftForm(forms.Form):
         error_messages={"invalid": "请按 18:00 的格式填写时间。"},
     )
     # Taken by `web.uploads`, because what has arrived must survive a faulty form.
-    files = forms.FileField(label="附件", required=False)
+    attachments = forms.FileField(label="附件", required=False)
     answers = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
     # Fields whose emptiness the drafting rules judge, not the form: shown without （选填）.
@@ -144,7 +144,7 @@ class DraftForm(forms.Form):
     def blame(self, found: dict[str, str]) -> None:
         """Put each fault beside its field, unless the field already has one."""
         for name, message in found.items():
-            field = {"due_at": "due_date", "file": "files"}.get(name, name)
+            field: str | None = {"due_at": "due_date", "file": "attachments"}.get(name, name)
             if field not in self.fields:
                 field = None
             if field is None or field not in self.errors:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from zhengtong.kernel.directory.models import Organisation
 from zhengtong.kernel.errors import Refused
 from zhengtong.kernel.files import StoredFile
-from zhengtong.kernel.directory.models import Organisation
 from zhengtong.kernel.records import Record
 
 # 《党政机关公文处理工作条例》 art. 8: fifteen kinds, and no others.
@@ -129,9 +129,7 @@ class Incoming(Record):
     reminders = models.PositiveSmallIntegerField(default=0)
 
     class Meta(Record.Meta):
-        constraints = [
-            models.UniqueConstraint(fields=["owner", "document"], name="received_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["owner", "document"], name="received_once")]
         indexes = [
             models.Index(fields=["owner", "-arrived_at"]),
             models.Index(fields=["owner"], name="incoming_open", condition=Q(outcome="")),

@@ -108,7 +108,8 @@ def steps(case: Case) -> QuerySet[Step]:
 class Standing:
     """Where a record's case stands, and what the actor may do there by the procedure.
 
-    Duties are not part of it: whoever offers an action asks `actor.has` as well.
+    `mine`: the step waits for this actor, who holds its duty. `options` knows no duties: whoever
+    offers an action asks `actor.has` as well.
     """
 
     case: Case
@@ -116,6 +117,7 @@ class Standing:
     state: FlowState
     step: flow.Step
     options: engine.Options
+    mine: bool
 
     @property
     def key(self) -> str:
@@ -134,7 +136,9 @@ def standing(actor: Actor, record: Document | Incoming) -> Standing | None:
     found, state = cases.procedure_of(case), cases.state_of(case)
     me = FlowActor(str(actor.person), str(actor.organisation))
     options = engine.options(found, state, me)
-    return Standing(case, found, state, found.step(state.step), options)
+    step = found.step(state.step)
+    waits = bool(options.actions - {flow.ActionKind.WITHDRAW})
+    return Standing(case, found, state, step, options, waits and actor.has(step.who.duty))
 
 
 def current_steps(records: Collection[Document | Incoming]) -> dict[str, str]:

@@ -12,9 +12,7 @@ from zhengtong.kernel.messages.reactions import Reacting, on
 
 @on(messages.Issued)
 def lay_out(act: Reacting, fact: messages.Issued) -> None:
-    document = (
-        Document.objects.visible_to(act.as_node()).filter(pk=fact.document).first()
-    )
+    document = Document.objects.visible_to(act.as_node()).filter(pk=fact.document).first()
     if document is None:
         raise NotFound("没有找到要排版的公文。")
     outgoing.lay_out(act.as_node(), document)

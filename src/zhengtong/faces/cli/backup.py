@@ -6,7 +6,6 @@ which are only ever added to. Keys are inside, so the archive is as secret as th
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -77,7 +76,8 @@ def restore(archive: Path, folder: Path) -> int:
     node = load(folder / "node.toml")
     _load(node, folder / DATABASE)
     (folder / MANIFEST).unlink()
-    print(f"✓ {folder}: node {node.name} restored. Next: zhengtong --node {folder}/node.toml doctor")
+    file = folder / "node.toml"
+    print(f"✓ {folder}: node {node.name} restored. Next: zhengtong --node {file} doctor")
     return 0
 
 

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,17 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _import_once() -> None:
     """Load what every node needs before they part, so that it is read and kept once."""
-    import cryptography.hazmat.primitives.asymmetric.ed25519
-    import django.contrib.sessions.backends.db
-    import django.core.management
-    import django.db.backends.sqlite3.base
-    import django.template.defaulttags
-    import granian  # noqa: F401
-    import urllib3  # noqa: F401
-
-    import zhengtong.wire.evidence  # noqa: F401
+    for name in (
+        "cryptography.hazmat.primitives.asymmetric.ed25519",
+        "django.contrib.sessions.backends.db",
+        "django.core.management",
+        "django.db.backends.sqlite3.base",
+        "django.template.defaulttags",
+        "granian",
+        "urllib3",
+        "zhengtong.wire.evidence",
+    ):
+        import_module(name)
 
 
 def _serving(node_file: Path) -> Callable[[], None]:
@@ -106,9 +109,9 @@ def _announce(nodes: list[plan.NodePlan], password: str, began: float) -> None:
 
 
 def _answers(url: str) -> bool:
-    with suppress(OSError):
-        with urllib.request.urlopen(f"{url}/static/ui/zhengtong.css", timeout=2) as answer:  # noqa: S310
-            return bool(answer.status == 200)
+    page = f"{url}/static/ui/zhengtong.css"
+    with suppress(OSError), urllib.request.urlopen(page, timeout=2) as answer:  # noqa: S310
+        return bool(answer.status == 200)
     return False
 
 

@@ -52,7 +52,8 @@ def run(chosen: argparse.Namespace) -> int:
     )
     enter(chosen.folder / "node.toml")
     prepare()
-    print(f"{chosen.folder}: ready. Start it with: zhengtong --node {chosen.folder}/node.toml serve")
+    file = chosen.folder / "node.toml"
+    print(f"{chosen.folder}: ready. Start it with: zhengtong --node {file} serve")
     return 0
 
 

@@ -54,7 +54,8 @@ def admit_card(chosen: argparse.Namespace) -> int:
         raise CommandFailed(f"the card is refused: {error.en}") from error
     parent = settings.NODE.parent
     admit(node_actor({"messages.admit"}), card, is_parent=bool(parent and parent.name == card.node))
-    print(f"✓ {card.node} ({card.title}), key {card.signing_kid.hex()}. Compare the key by telephone.")
+    key = card.signing_kid.hex()
+    print(f"✓ {card.node} ({card.title}), key {key}. Compare the key by telephone.")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +62,10 @@ def _run_worker() -> None:
 
 def _warm() -> None:
     """Import before forking what both kinds of process use: it is then in memory once."""
+    from django.db import connections
+
     import zhengtong.faces.wsgi
     import zhengtong.kernel.worker  # noqa: F401
-    from django.db import connections
 
     connections.close_all()  # a connection must not be shared across a fork
 
@@ -107,5 +107,3 @@ def bake_static() -> None:
             there = store.read(path)
             if there is None or there.body != body:
                 store.write(path, body, CONTENT_TYPES[suffix_of(path)])
-
-

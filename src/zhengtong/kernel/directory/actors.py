@@ -62,7 +62,9 @@ def person_actor(person: Person, *, address: str = "") -> Actor:
     """
     today = moment.today()
     held = list(
-        Appointment.objects.filter(Q(until=None) | Q(until__gt=today), person=person, since__lte=today)
+        Appointment.objects.filter(
+            Q(until=None) | Q(until__gt=today), person=person, since__lte=today
+        )
         .select_related("post")
         .prefetch_related("post__duties")
         .order_by("since", "pk")
@@ -102,9 +104,7 @@ def node_actor(duties: Iterable[str] | None = None) -> Actor:
 
 def hosted() -> tuple[UUID, ...]:
     """The organisations that live on this node."""
-    return tuple(
-        Organisation.objects.filter(node=settings.NODE.name).values_list("pk", flat=True)
-    )
+    return tuple(Organisation.objects.filter(node=settings.NODE.name).values_list("pk", flat=True))
 
 
 def people_with(duty: str, organisations: Collection[UUID]) -> list[Person]:

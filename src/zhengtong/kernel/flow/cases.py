@@ -168,7 +168,7 @@ class _plainly:
 def _carry_out(
     act: Act, case: Case, record: Record, effects: tuple[Effect, ...], looks: Looks
 ) -> None:
-    """Close and open tasks and say so, in as many statements for fifty people as for one."""
+    """Close and open tasks and say so, in as many statements for twenty people as for one."""
     told = _close(act, case, [effect for effect in effects if isinstance(effect, CloseTask)])
     if any(isinstance(effect, Finished) for effect in effects):
         text = "您发起的事项已办结。"

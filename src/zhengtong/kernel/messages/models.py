@@ -97,9 +97,7 @@ class Sent(models.Model):
     refusal_detail = models.CharField(max_length=500, default="")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["neighbour", "sequence"], name="sent_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["neighbour", "sequence"], name="sent_once")]
 
 
 class Arrival(models.Model):
@@ -144,9 +142,7 @@ class Handling(models.Model):
     error = models.CharField(max_length=300, default="")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["message", "reaction"], name="handled_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["message", "reaction"], name="handled_once")]
 
 
 class Lease(models.Model):

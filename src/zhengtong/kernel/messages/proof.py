@@ -40,7 +40,8 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
     )
     neighbours = {item.neighbour for item in sent} | {item.neighbour for item in arrivals}
     checkpoints, entries = _logged({subject, *urns})
-    cards = [own_card().to_cbor(), *(card_of(item).to_cbor() for item in sorted(neighbours, key=lambda item: item.name))]
+    others = sorted(neighbours, key=lambda item: item.name)
+    cards = [own_card().to_cbor(), *(card_of(item).to_cbor() for item in others)]
     return pack(
         Evidence(
             about=About(title, subject, settings.NODE.name, moment.now()),
@@ -68,18 +69,14 @@ def _receipts(sent: Sequence[Sent]) -> list[bytes]:
     """The receipts that cover these letters, each once."""
     wanted = Q(pk=None)
     for item in sent:
-        wanted |= Q(
-            neighbour=item.neighbour, first__lte=item.sequence, last__gte=item.sequence
-        )
+        wanted |= Q(neighbour=item.neighbour, first__lte=item.sequence, last__gte=item.sequence)
     return [bytes(row.body) for row in Receipt.objects.filter(wanted).order_by("pk")]
 
 
 def _logged(urns: set[str]) -> tuple[tuple[bytes, ...], tuple[LoggedEntry, ...]]:
     """The sealed audit entries about these records, proven under the newest checkpoint."""
     head = AuditCheckpoint.objects.order_by("-size").first()
-    entries = list(
-        AuditEntry.objects.filter(subject__in=urns, leaf__isnull=False).order_by("leaf")
-    )
+    entries = list(AuditEntry.objects.filter(subject__in=urns, leaf__isnull=False).order_by("leaf"))
     if head is None or not entries:
         return (), ()
     leaves = AuditLeaf.objects.filter(index__lt=head.size).order_by("index")
@@ -95,5 +92,3 @@ def _logged(urns: set[str]) -> tuple[tuple[bytes, ...], tuple[LoggedEntry, ...]]
         if (index := entry.leaf) is not None and index < head.size
     )
     return (head.text.encode(),), proven
-
-

@@ -9,7 +9,6 @@ from contextlib import suppress
 import cbor2
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
@@ -31,8 +30,9 @@ def seal_waiting() -> bool:
     A link is numbered only once both ends have met: a node restored from a backup must first
     hear which numbers it has already used.
     """
-    waiting = Letter.objects.filter(waiting=True, neighbour=OuterRef("pk"))
-    links = Neighbour.objects.filter(Exists(waiting), last_contact__isnull=False)
+    # Not EXISTS: SQLite would answer that from an index that also holds every letter ever sent.
+    waiting = Letter.objects.filter(waiting=True).values("neighbour")
+    links = Neighbour.objects.filter(pk__in=waiting, last_contact__isnull=False)
     sealed = [_seal_for(neighbour) for neighbour in links]
     return any(sealed)
 

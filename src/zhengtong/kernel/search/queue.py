@@ -10,7 +10,6 @@ from zhengtong.kernel import capability
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.records import Record
 
-
 EVERYTHING = "*"
 """In place of a model: the whole index is to be made anew, and its old files deleted."""
 

@@ -127,9 +127,7 @@ def return_document(act: Act, incoming: Incoming, reason: str, *, step: str) -> 
     """Send a document back to its issuer with the reason; the issuer sees it at once."""
     document = _of(incoming)
     text = cases.require_opinion(reason, "reason")
-    cases.take(
-        act, incoming, ActionKind.RETURN, step, looks(incoming, document), opinion=text
-    )
+    cases.take(act, incoming, ActionKind.RETURN, step, looks(incoming, document), opinion=text)
     incoming.outcome = "returned"
     incoming.save(update_fields=["outcome"])
     act.tell(
@@ -155,9 +153,7 @@ def register(act: Act, incoming: Incoming) -> Incoming:
 
 
 @command("documents.instruct", title="批示")
-def instruct(
-    act: Act, incoming: Incoming, opinion: str, readers: Sequence[UUID] = ()
-) -> Incoming:
+def instruct(act: Act, incoming: Incoming, opinion: str, readers: Sequence[UUID] = ()) -> Incoming:
     """A leader's instruction, and the people the document is circulated to."""
     document = _of(incoming)
     text = cases.require_opinion(opinion)
@@ -285,9 +281,9 @@ def accept_reminder(
     for incoming in mine:
         incoming.reminders += 1
         incoming.save(update_fields=["reminders"])
-        Task.objects.visible_to(act.actor).filter(
-            subject=incoming.urn, closed_at=None
-        ).update(urgency=Urgency.URGENT, note=f"来文机关催办：{fact.text}"[:200])
+        Task.objects.visible_to(act.actor).filter(subject=incoming.urn, closed_at=None).update(
+            urgency=Urgency.URGENT, note=f"来文机关催办：{fact.text}"[:200]
+        )
         notices.notify(
             incoming.owner_id,
             "reminded",
@@ -297,5 +293,3 @@ def accept_reminder(
         )
     act.touched(*mine)
     return mine
-
-

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
-from zhengtong.capabilities.documents import messages
+from zhengtong.capabilities.documents import messages, queries
 from zhengtong.capabilities.documents.domain.drafting import Draft, problems
 from zhengtong.capabilities.documents.domain.typeset import Redhead, blocks, typeset
 from zhengtong.capabilities.documents.models import (
@@ -80,8 +80,14 @@ def revise(
     *,
     keep: Sequence[int] | None = None,
 ) -> Document:
-    """Change a draft before it is issued. `keep` lists the attachments that stay (None: all)."""
+    """Change a draft at one's own step, so that nobody agrees to a text that changes under them.
+
+    `keep` lists the attachments that stay (None: all).
+    """
     document.require(State.DRAFTING)
+    standing = queries.standing(act.actor, document)
+    if standing is not None and not standing.mine:
+        raise Refused(f"公文正在“{standing.step.title}”环节，由该环节的办理人修改或退回。")
     _check(text)
     refuse_above_ceiling(text.level, act.actor.ceiling)
     _write(document, text)
@@ -100,7 +106,8 @@ def submit(act: Act, document: Document, countersigners: Sequence[UUID] | None =
     asked = Grant.objects.filter(record=document.pk, purpose=COUNTERSIGN).order_by(
         "organisation__rank"
     )
-    changes = {"countersigners": [str(item) for item in asked.values_list("organisation", flat=True)]}
+    whom = [str(item) for item in asked.values_list("organisation", flat=True)]
+    changes = {"countersigners": whom}
     cases.take(act, document, ActionKind.AGREE, "draft", looks(document), changes=changes)
     return document
 
@@ -313,9 +320,7 @@ def offer(act: Act, document: Document, summary: str = "") -> Document:
     """Offer an issued document to the portal's release step. Only 公开 can be offered."""
     document.require(State.ISSUED, State.DISPATCHED)
     if document.level != Level.PUBLIC:
-        raise Refused(
-            f"本文密级为“{Level(document.level).word}”，只有“公开”的公文才能送公开审查。"
-        )
+        raise Refused(f"本文密级为“{Level(document.level).word}”，只有“公开”的公文才能送公开审查。")
     if document.rendition_id is None:
         raise Refused("公文正在排版，请稍候几秒再送审。")
     assert document.issued_on is not None
@@ -354,7 +359,7 @@ def _write(document: Document, text: Draft) -> None:
     document.body, document.note = text.body.replace("\r\n", "\n"), text.note.strip()
     document.urgency, document.level = text.urgency, text.level
     document.due_at, document.answers = text.due_at, text.answers
-    wanted = {pk: False for pk in text.addressees} | {pk: True for pk in text.copy_to}
+    wanted = dict.fromkeys(text.addressees, False) | dict.fromkeys(text.copy_to, True)
     named = {item.pk: item for item in Organisation.objects.filter(pk__in=wanted)}
     document.addressee_names = [named[pk].name for pk in text.addressees]
     document.copy_names = [named[pk].name for pk in text.copy_to]

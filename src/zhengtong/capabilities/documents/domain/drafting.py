@@ -1,4 +1,4 @@
-"""What a draft must say before it can go further: the first of the drafting rules (D01, D17, D20)."""
+"""What a draft must say before it can go further: the first of the drafting rules."""
 
 from __future__ import annotations
 

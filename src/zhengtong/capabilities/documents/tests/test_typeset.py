@@ -227,7 +227,6 @@ def test_every_character_can_be_copied_out_again_including_rare_names() -> None:
 def test_levels_have_their_typefaces_and_only_the_lead_sentence() -> None:
     page = pages(document())[0]
 
-
     def fonts(text: str) -> set[str]:
         return {char["fontname"] for char in page.search(text, regex=False)[0]["chars"]}
 
@@ -245,7 +244,10 @@ def test_same_input_same_bytes_even_from_another_process_and_time_zone() -> None
         "sys.stdout.write(hashlib.sha256(t.typeset(t.document(), timestamp=t.STAMP)).hexdigest())"
     )
     out = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert out.stdout == hashlib.sha256(here).hexdigest()
@@ -285,7 +287,13 @@ def test_importing_the_package_does_not_load_typst() -> None:
 def test_blocks_reads_the_four_levels() -> None:
     kinds = [block.kind.value for block in blocks(BODY)]
     assert kinds == [
-        "paragraph", "heading1", "paragraph", "heading2", "heading3", "heading4", "paragraph",
+        "paragraph",
+        "heading1",
+        "paragraph",
+        "heading2",
+        "heading3",
+        "heading4",
+        "paragraph",
     ]
     assert blocks("　　十二、其他\r\n\r\n(三)半角\n1.5万亩农田\n2026年") == (
         Block(BlockKind.HEADING1, "十二、其他"),

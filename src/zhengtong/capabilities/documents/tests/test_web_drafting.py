@@ -77,7 +77,7 @@ def test_a_whole_group_is_one_tick_and_everything_arrives(city: City) -> None:
             due_date=due.isoformat(),
             due_time="12:30",
             note="联系人：李明禾",
-            files=[text("清单.txt"), text("要点.txt")],
+            attachments=[text("清单.txt"), text("要点.txt")],
             submit="1",
         ),
     )
@@ -145,8 +145,10 @@ def test_absurd_values_come_back_with_the_body_kept(city: City) -> None:
 
 
 def test_an_upload_survives_a_faulty_form_and_can_be_taken_away(city: City) -> None:
-    files = {"files": [text("留下.txt"), text("移除.txt"), SimpleUploadedFile("空.txt", b"")]}
-    page = city.client.post("/documents/new", city.values(title="", **files)).content.decode()
+    arriving = {
+        "attachments": [text("留下.txt"), text("移除.txt"), SimpleUploadedFile("空.txt", b"")]
+    }
+    page = city.client.post("/documents/new", city.values(title="", **arriving)).content.decode()
     assert "空文件" in page
     stored = re.findall(r'name="stored" value="([^"]+)"', page)
     assert len(stored) == 2
@@ -157,7 +159,7 @@ def test_an_upload_survives_a_faulty_form_and_can_be_taken_away(city: City) -> N
 
 
 def test_a_reference_to_somebody_elses_upload_is_worth_nothing(city: City) -> None:
-    page = city.client.post("/documents/new", city.values(title="", files=text("密.txt")))
+    page = city.client.post("/documents/new", city.values(title="", attachments=text("密.txt")))
     stored = re.findall(r'name="stored" value="([^"]+)"', page.content.decode())
     colleague = build.person(city.office.organisation, build.CLERK, name="另一人")
     client = sign_in(colleague)
@@ -170,7 +172,7 @@ def test_a_reference_to_somebody_elses_upload_is_worth_nothing(city: City) -> No
 
 def test_a_draft_is_changed_and_its_attachments_too(city: City) -> None:
     finance, water = (str(item.organisation.pk) for item in city.departments)
-    first = city.values(files=[text("旧.txt"), text("留.txt")], countersigners=[finance])
+    first = city.values(attachments=[text("旧.txt"), text("留.txt")], countersigners=[finance])
     saved(city.client, city.client.post("/documents/new", first))
     (document,) = queries.outgoing(city.office.clerk)
     page = city.client.get(f"/documents/{document.pk}/edit").content.decode()
@@ -182,7 +184,7 @@ def test_a_draft_is_changed_and_its_attachments_too(city: City) -> None:
     changed = city.values(
         title="关于做好抗旱工作的通知",
         remove=f"kept:{old.pk}",
-        files=text("新.txt"),
+        attachments=text("新.txt"),
         countersigners=[water],
         submit="1",
     )
@@ -196,13 +198,30 @@ def test_a_draft_is_changed_and_its_attachments_too(city: City) -> None:
     assert [item.assignee.id for item in standing.state.participants] == [water]
     # The one no longer asked no longer sees the draft.
     assert not queries.documents(city.departments[0].leader).exists()
-    # Further on, whom to ask is settled: the form does not offer it, and a forged value is lost.
-    assert (
-        "countersigners" not in city.client.get(f"/documents/{document.pk}/edit").content.decode()
+
+
+def test_a_text_changes_only_in_the_hands_of_whose_turn_it_is(city: City) -> None:
+    water = city.departments[1].organisation
+    text = build.draft(city.counties, countersigners=(water.pk,))
+    document = outgoing.draft(city.office.clerk, text)
+    outgoing.submit(city.office.clerk, document)
+    url = f"/documents/{document.pk}/"
+    assert "修改</a>" not in city.client.get(url).content.decode()
+    assert city.client.get(f"{url}edit").status_code == 409
+    late = city.client.post(f"{url}edit", city.values(body="偷换的正文。"))
+    assert late.status_code == 409
+    assert "正在“核稿”环节" in late.content.decode()
+    # The reviewer may change the text; whom to ask to countersign is settled by then.
+    duties = ["documents.review", "documents.revise"]
+    reviewer = sign_in(build.person(city.office.organisation, duties, name="审核人"))
+    page = reviewer.get(f"{url}edit").content.decode()
+    assert "countersigners" not in page
+    finance = str(city.departments[0].organisation.pk)
+    forged = city.values(
+        body="核改后的正文。", countersigners=[finance], csrfmiddlewaretoken=token(page)
     )
-    forged = city.values(countersigners=[finance])
-    saved(city.client, city.client.post(f"/documents/{document.pk}/edit", forged))
-    assert queries.countersigners(document) == [water]
+    assert "核改后的正文。" in saved(reviewer, reviewer.post(f"{url}edit", forged))
+    assert queries.countersigners(document) == [str(water.pk)]
 
 
 def test_after_issue_there_is_no_form_any_more(city: City) -> None:

@@ -38,8 +38,9 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     document = must_find(queries.outgoing(actor), pk=pk)
     if request.method == "POST":
         return _submitted(request, actor, document)
-    if document.state != "drafting":
-        raise Refused("公文已签发或作废，不能再修改。")
+    standing = queries.standing(actor, document)
+    if document.state != "drafting" or standing is None or not standing.mine:
+        raise Refused("公文现在不由您办理，或已签发、作废，不能修改。")
     kept = uploads.Uploads(keep=[item.pk for item in queries.attachments(document)])
     form = DraftForm(actor=actor, initial=_values(document), asked=_asked(actor, document))
     return _page(request, form, document, kept)
@@ -55,7 +56,7 @@ def _submitted(request: HttpRequest, actor: Actor, document: Any | None) -> Http
     taken = uploads.take(request, actor, document)
     form.is_valid()
     for problem in taken.problems:
-        form.add_error("files", problem)
+        form.add_error("attachments", problem)
     if form.errors:
         return _page(request, form, document, taken, status=422)
     attached = [(item.file, item.name) for item in taken.waiting]

@@ -198,7 +198,7 @@ def _actions(
         forms["decide"] = _opinion_form(standing, failure)
         forms["agree_word"] = standing.step.word(ActionKind.AGREE)
     if mine and document.state == "drafting":
-        may["revise"] = actor.has("documents.revise")
+        may["revise"] = standing is not None and standing.mine and actor.has("documents.revise")
     if mine and document.state == "issued":
         may["dispatch"] = actor.has("documents.dispatch")
         forms["addressee_count"] = queries.addressees(document).count()

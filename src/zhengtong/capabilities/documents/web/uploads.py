@@ -50,7 +50,7 @@ def take(request: HttpRequest, actor: Actor, document: Any | None) -> Uploads:
     for token in request.POST.getlist("stored"):
         if token not in removed and (found := _read(token, actor)):
             taken.waiting.append(found)
-    for upload in request.FILES.getlist("files"):
+    for upload in request.FILES.getlist("attachments"):
         name = upload.name or "未命名"
         try:
             stored = files.store(upload, name)

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from zhengtong.capabilities.portal import queries
 from zhengtong.capabilities.portal.domain.address import last_archived, page_of, places_on
-from zhengtong.capabilities.portal.models import Article, BakeCheck, Column, Need, Stale
+from zhengtong.capabilities.portal.models import Article, BakeCheck, Column, Need, Removal, Stale
 from zhengtong.kernel import moment
 
 BATCH = 500
@@ -49,6 +49,16 @@ def _around(column: Column, page: int) -> set[int]:
     """A numbered page and those that link to it."""
     near = (page, queries.older_page(column, page), queries.newer_page(column, page))
     return {item for item in near if item}
+
+
+def removal_waiting() -> bool:
+    """Whether a withdrawal has not been reported as done."""
+    return Removal.objects.filter(reported=False).exists()
+
+
+def waiting() -> bool:
+    """Whether there is anything to bake or to report."""
+    return Stale.objects.exists() or removal_waiting()
 
 
 def take() -> Batch:

@@ -17,7 +17,7 @@ from zhengtong.kernel.errors import Invalid
 from zhengtong.kernel.file_types import ALLOWED
 from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.records import grant
-from zhengtong.kernel.tasks import close_tasks, open_task
+from zhengtong.kernel.tasks import close_tasks, new_task, open_tasks
 
 RELEASE, CONFIRM = "portal.release", "portal.confirm_release"
 EXTENSIONS = {kind.media_type: kind.extension for kind in ALLOWED}
@@ -105,7 +105,7 @@ def _begin_review(article: Article) -> None:
 
 def ask(article: Article, office: UUID, duty: str, what: str) -> None:
     """Give the release office its task."""
-    open_task(
+    task = new_task(
         article,
         owner=office,
         duty=duty,
@@ -114,6 +114,7 @@ def ask(article: Article, office: UUID, duty: str, what: str) -> None:
         page=f"/portal/{article.pk}/",
         note=what,
     )
+    open_tasks([task])
 
 
 def close_reviews(article: Article, *, by: UUID | None) -> None:

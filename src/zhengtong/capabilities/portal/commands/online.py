@@ -140,11 +140,6 @@ def report_removed(act: Act) -> None:
         removal.save(update_fields=["reported"])
 
 
-def removal_waiting() -> bool:
-    """Whether a withdrawal has not been reported as done."""
-    return Removal.objects.filter(reported=False).exists()
-
-
 def _known(article: UUID, origin: str) -> Article | None:
     """The article as it stands here; refuses a node that tries to change another node's."""
     found = (

@@ -26,10 +26,12 @@ def stylesheet(accent: str) -> str:
         raise UnreadableColour(f"{accent!r}: write a colour as #rrggbb")
     if contrast(accent, "#ffffff") < LEAST_CONTRAST:
         raise UnreadableColour(f"{accent}: contrast with white is below {LEAST_CONTRAST}")
-    deep = _darker(accent, 0.75)
+    deep, wash = _mixed(accent, "#000000", 0.25), _mixed(accent, "#ffffff", 0.92)
+    if contrast(accent, wash) < LEAST_CONTRAST:
+        raise UnreadableColour(f"{accent}: not readable on its own wash {wash}")
     return (
         ":root:not([data-theme]),:root[data-theme=light]{"
-        f"--accent:{accent};--deep:{deep};--bar:{deep};--info:{accent}}}\n"
+        f"--accent:{accent};--deep:{deep};--bar:{deep};--info:{accent};--wash:{wash}}}\n"
     )
 
 
@@ -46,5 +48,7 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _darker(colour: str, share: float) -> str:
-    return "#" + "".join(f"{round(part * share):02x}" for part in _parts(colour))
+def _mixed(colour: str, other: str, share: float) -> str:
+    """A colour with a share of another in it."""
+    pairs = zip(_parts(colour), _parts(other), strict=True)
+    return "#" + "".join(f"{round(own + (its - own) * share):02x}" for own, its in pairs)

@@ -75,6 +75,12 @@ def _paragraph(line: str) -> str:
     return html.escape(line)
 
 
+def title_parts(title: str) -> tuple[str, ...]:
+    """A title where it may best be broken: after its issuer, before 关于 (GB/T 9704 §7.3.1)."""
+    at = title.find("关于")
+    return (title[:at], title[at:]) if at >= 4 else (title,)
+
+
 def opening(body: str, length: int = 80) -> str:
     """The first words of a body that say something, as a summary where nobody wrote one."""
     for line in clean(body).split("\n"):

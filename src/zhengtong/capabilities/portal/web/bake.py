@@ -31,18 +31,28 @@ from zhengtong.kernel.files import StoredFile, path_of
 from zhengtong.kernel.messages.models import Arrival, Message
 from zhengtong.kernel.search.queue import rebuild_waiting
 
-LEASE_SECONDS = 120
+LEASE, LEASE_SECONDS = "portal-bake", 30
 AT_ONCE = 200
 NIGHT = time(2, 30)
 NOT_OURS = "/static/"
 
 
 def work() -> bool:
-    """The worker's job; whether there was anything to do."""
-    worked = not seed_once.cache_info().currsize and seed_once()
-    if not settings.PUBLIC_FACE or not leases.take("portal-bake", _holder(), LEASE_SECONDS):
+    """The worker's job; whether there was anything to do. One worker bakes at a time."""
+    worked = seed_once()
+    if not settings.PUBLIC_FACE or not (baking.waiting() or check_is_due()):
         return worked
-    return bake_waiting() or check_when_due() or worked
+    if not leases.take(LEASE, _holder(), LEASE_SECONDS):
+        return worked
+    try:
+        if bake_waiting():
+            return True
+        if check_is_due():
+            check()
+            return True
+        return worked
+    finally:
+        leases.give_back(LEASE, _holder())
 
 
 @cache
@@ -53,12 +63,12 @@ def seed_once() -> bool:
 
 def bake_waiting() -> bool:
     """Bake what one batch of changed topics asks for, then report; whether there was any."""
-    batch = baking.take()
-    if not batch.rows and not online.removal_waiting():
+    if not baking.waiting():
         return False
+    batch = baking.take()
     bake(_affected(batch.topics))
     _unlink_files(batch.topics)
-    if (baking.SCRUB in batch.topics or online.removal_waiting()) and not _scrubbed():
+    if (baking.SCRUB in batch.topics or baking.removal_waiting()) and not _scrubbed():
         return False  # once more at the next turn; nothing has been reported yet
     _report(batch.topics)
     baking.done(batch)
@@ -82,6 +92,7 @@ def bake(paths: Iterable[str], store: BakedStore | None = None) -> list[str]:
                 changed.append(path)
             needs[path] = page.topics if page else frozenset()
         baking.record(needs)
+        leases.take(LEASE, _holder(), LEASE_SECONDS)  # still at it
     return changed
 
 
@@ -121,16 +132,13 @@ def differences(store: BakedStore | None = None) -> list[str]:
     return found
 
 
-def check_when_due() -> bool:
-    """The nightly comparison, and the one after the templates have changed."""
-    last, look = queries.last_check(), _look()
-    if last is not None and last.look == look:
-        here = moment.now().astimezone(moment.CHINA)
-        done_today = last.at.astimezone(moment.CHINA).date() >= here.date()
-        if done_today or here.time() < NIGHT:
-            return False
-    check()
-    return True
+def check_is_due() -> bool:
+    """Once a night, and whenever the templates have changed since the last time."""
+    last = queries.last_check()
+    if last is None or last.look != _look():
+        return True
+    here = moment.now().astimezone(moment.CHINA)
+    return last.at.astimezone(moment.CHINA).date() < here.date() and here.time() >= NIGHT
 
 
 def check() -> list[str]:
@@ -168,7 +176,7 @@ def _report(topics: Iterable[str]) -> None:
     shown = [UUID(topic[8:]) for topic in topics if topic.startswith("article:")]
     if queries.online().filter(pk__in=shown).exists():
         online.report_online(node_actor(), shown)
-    if online.removal_waiting():
+    if baking.removal_waiting():
         online.report_removed(node_actor())
 
 

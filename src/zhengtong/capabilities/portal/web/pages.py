@@ -18,7 +18,7 @@ from django.template.loader import render_to_string
 from zhengtong.capabilities.portal import queries
 from zhengtong.capabilities.portal.domain.address import file_path, last_archived, link, places_on
 from zhengtong.capabilities.portal.domain.colour import stylesheet
-from zhengtong.capabilities.portal.domain.text import to_html
+from zhengtong.capabilities.portal.domain.text import title_parts, to_html
 from zhengtong.capabilities.portal.queries import Structure
 from zhengtong.capabilities.portal.web import feeds
 from zhengtong.capabilities.portal.web.shell import shell
@@ -114,9 +114,10 @@ def _home(sites: Structure, site_key: str = "") -> Page | None:
     columns = sites.columns(site)
     shown = [column for column in columns if column.on_home]
     lists = [(column, queries.latest(column, ON_HOME)) for column in shown]
+    filled = [(column, articles) for column, articles in lists if articles]
     context = shell(sites, site, here=site.path) | {
-        "asks": _asks(columns),
-        "lists": lists,
+        "asks": _asks(columns) if site.main else [],
+        "lists": filled or lists,
         "subsites": [each for each, _ in sites.sites if not each.main] if site.main else [],
     }
     topics = {f"site:{site.key}", *(f"list:{column.pk}" for column in shown)}
@@ -161,7 +162,7 @@ def _column(sites: Structure, column_key: str, site_key: str = "", number: str =
         "crumbs": [
             {"title": "首页", "url": column.site.path},
             {"title": column.name, "url": "" if not page else column.path},
-            *([{"title": f"第 {page} 期列表", "url": ""}] if page else []),
+            *([{"title": f"往期 {page}", "url": ""}] if page else []),
         ],
     }
     topics = {f"site:{column.site.key}"}
@@ -202,6 +203,7 @@ def _article(sites: Structure, path: str) -> Page | None:
     context = shell(sites, site, here=column.path) | {
         "article": article,
         "column": column,
+        "title": title_parts(article.title),
         "html": to_html(article.body),
         "files": files,
         "facts": [(name, value) for name, value in facts if value],
