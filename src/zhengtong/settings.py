@@ -33,7 +33,7 @@ def _database(url: str) -> dict[str, Any]:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                # Asserted at start by kernel.engine.assert_pragmas.
+                # Asserted at start by kernel.engine.assert_engine.
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                 "PRAGMA foreign_keys=ON; PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY;"
                 "PRAGMA secure_delete=ON",  # what is withdrawn is overwritten, not just unlinked

@@ -204,6 +204,11 @@ def attachment_of(clerk: str, document: str) -> str:
         return stream.read().decode()
 
 
+def audited(verb: str) -> int:
+    """How often something was done here."""
+    return AuditEntry.objects.filter(verb=verb, outcome="done").count()
+
+
 def counts() -> dict[str, int]:
     """What lies on the node, for the invariants of the crash tests."""
     return {

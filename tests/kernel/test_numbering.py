@@ -42,7 +42,7 @@ def test_concurrent_commands_some_rolled_back_leave_no_gap() -> None:
         return numbers
 
     outcomes: list[Outcome] = at_once(
-        *[lambda thread=thread: work(thread) for thread in range(THREADS)]  # type: ignore[misc]
+        *[lambda thread=thread: work(thread) for thread in range(THREADS)]
     )
     assert [outcome.error for outcome in outcomes] == [None] * THREADS
     given = sorted(number for outcome in outcomes for number in outcome.value)

@@ -144,7 +144,11 @@ def test_a_worker_that_dies_after_the_commit_doubles_nothing(
     class Killed(BaseException):
         pass
 
-    react(only=lambda act, fact: (note(node(), office, fact.what), _die(Killed))[0])
+    def killed_after(act: Reacting, fact: Happened) -> None:
+        note(node(), office, fact.what)
+        raise Killed
+
+    react(only=killed_after)
     tell("汛情")
     with pytest.raises(Killed):
         reactions.work()
@@ -154,10 +158,6 @@ def test_a_worker_that_dies_after_the_commit_doubles_nothing(
     assert reactions.work()
     assert titles() == ["汛情"]
     assert not Message.objects.filter(pending=True).exists()
-
-
-def _die(error: type[BaseException]) -> None:
-    raise error
 
 
 def test_a_worker_that_dies_before_the_commit_loses_nothing(
@@ -172,7 +172,7 @@ def test_a_worker_that_dies_before_the_commit_loses_nothing(
     def fragile(act: Act, title: str) -> Task:
         task = saved_task(office, title=title)
         if deaths:
-            _die(deaths.pop())
+            raise deaths.pop()
         return task
 
     react(only=lambda act, fact: fragile(node(), fact.what))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
+from django.contrib.auth.hashers import check_password, make_password
 
 from tests import build
 from tests.kernel.probes import at_once
@@ -69,7 +70,6 @@ def test_so_is_a_person_who_has_been_disabled(li: Person) -> None:
 
 def test_both_cost_the_same_work(li: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
-    check_password, make_password = signin.check_password, signin.make_password
 
     def spy_check(password: str, encoded: str) -> bool:
         hashed.append("check")

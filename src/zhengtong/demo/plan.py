@@ -112,14 +112,16 @@ def nodes(wanted: int, first_port: int = FIRST_PORT) -> tuple[NodePlan, ...]:
 
 CLERK = (
     "documents.draft documents.revise documents.submit documents.drop documents.dispatch "
-    "documents.remind documents.sign_for documents.register documents.return documents.read documents.close "
-    "documents.offer documents.export_evidence links.read"
+    "documents.remind documents.sign_for documents.register documents.return documents.read "
+    "documents.close documents.offer documents.export_evidence links.read"
 ).split()
 LEADER = (
     "documents.issue documents.instruct documents.read documents.countersign documents.review"
 ).split()
 REVIEWER = "documents.review documents.read".split()
-RELEASER = "portal.release portal.confirm_release portal.reject portal.withdraw".split()
+RELEASER = (
+    "portal.release portal.confirm_release portal.revise portal.reject portal.withdraw".split()
+)
 AUDITOR = "audit.read documents.export_evidence".split()
 KEEPER = "links.read messages.resend messages.retry".split()
 

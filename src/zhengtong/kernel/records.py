@@ -64,7 +64,9 @@ class Visible(models.Func):
         super().__init__("level", "share", "open", "owner", "pk")
         self.actor = actor
 
-    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+    def as_sql(  # type: ignore[override]  # none of the template's options apply here
+        self, compiler: Any, connection: Any, **_: Any
+    ) -> tuple[str, list[Any]]:
         """The condition, and the identifiers and the moment it compares with."""
         actor, parts = self.actor, self.get_source_expressions()
         level, share, released, owner, pk = (compiler.compile(part)[0] for part in parts)

@@ -36,6 +36,7 @@ def test_a_notice_goes_out_and_is_dealt_with() -> None:
     incoming.sign_for(county.clerk, received)
     incoming.register(county.clerk, received)
     reader = build.person(county.organisation, build.CLERK, name="赵听雪")
+    assert reader.person
     incoming.instruct(county.leader, received, "请认真落实。", [reader.person])
     (reading,) = tasks.to_read(reader)
     assert reading.note == "传阅"

@@ -217,7 +217,7 @@ COLUMNS = (("zhoukou", "zcwj"), ("zhoukou", "tzgg"), ("shuili", "wenjian"))
 
 @given(plan=steps, size=st.integers(1, 2))
 @settings(
-    max_examples=12,
+    max_examples=8,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_baking_piecemeal_equals_baking_everything(
