@@ -40,7 +40,7 @@ STALLED = 20.0
 
 def rows(short: bool) -> list[Row]:
     """One row; `ours` and `reference` are letters delivered with receipt per second."""
-    number, rounds = (2_000, 3) if short else (20_000, 3)
+    number, rounds = (2_000, 2) if short else (20_000, 3)
     with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as name, ExitStack() as stack:
         pairs = {suite: Pair(Path(name) / suite, suite) for suite in ("intl", "none")}
         for pair in pairs.values():
@@ -100,11 +100,11 @@ class Pair:
             )
         apart(load.make, city, card_of(county), is_parent=False)
         apart(load.make, county, card_of(city), is_parent=True)
-        with serving(city) as above, serving(county) as below:
+        with serving(city) as upper, serving(county) as lower:
             self.processes = {
-                "city worker": above["worker"],
-                "city web": above["web"],
-                "county worker": below["worker"],
+                "city worker": upper["worker"],
+                "city web": upper["web"],
+                "county worker": lower["worker"],
             }
             yield
 

@@ -29,6 +29,7 @@ NAMES = ("label-list", "label-list-postgres")
 PAGE = 20
 OFFICES = 20
 GRANTS_EACH = 4
+ROUNDS = 200
 RARE_EVERY = 1000
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 NODE = """\
@@ -83,7 +84,7 @@ def _measure(name: str, home: Path, database: str, number: int) -> Row:
         return (time.perf_counter() - began) * 1000
 
     times: dict[str, list[float]] = {"ours": [], "reference": [], "rare": []}
-    for _ in range(300):
+    for _ in range(ROUNDS):
         times["ours"].append(page(lambda: Document.objects.visible_to(usual)))
         times["reference"].append(page(lambda: everything.all()))
     times["rare"] = [page(lambda: Document.objects.visible_to(rare)) for _ in range(20)]

@@ -69,4 +69,4 @@ def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
         if process.poll() is not None:
             break
         time.sleep(0.02)
-    raise RuntimeError(f"{process.args} does not answer")
+    raise RuntimeError(f"{process.args!r} does not answer")

@@ -122,7 +122,7 @@ def dispatch(clerk: str, document: str, *, urgent: bool = False) -> None:
 
 def remind(clerk: str, document: str, text: str) -> None:
     found = queries.documents(actor(clerk)).get(pk=document)
-    late = Delivery.objects.visible_to(actor(clerk)).filter(document=document)
+    late = Delivery.objects.visible_to(actor(clerk)).filter(document__id=document)
     outgoing.remind(actor(clerk), found, list(late.values_list("organisation", flat=True)), text)
 
 
@@ -146,7 +146,7 @@ def post_bulk(node: str, number: int) -> None:
 
 def reminders(clerk: str, document: str) -> int:
     """How often a document received here has been asked after."""
-    return int(queries.incoming(actor(clerk)).get(document=document).reminders)
+    return int(queries.incoming(actor(clerk)).get(document__id=document).reminders)
 
 
 def link(node: str) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def received(clerk: str) -> dict[str, int]:
 
 def sign_for(clerk: str, document: str) -> None:
     """Sign for a document; asked again after a lost answer, it has been done."""
-    found = queries.incoming(actor(clerk)).get(document=document)
+    found = queries.incoming(actor(clerk)).get(document__id=document)
     if found.signed_for_at is None:
         incoming.sign_for(actor(clerk), found)
 
@@ -187,7 +187,7 @@ def signed_for(clerk: str) -> list[str]:
 
 
 def return_document(clerk: str, document: str, reason: str) -> None:
-    found = queries.incoming(actor(clerk)).get(document=document)
+    found = queries.incoming(actor(clerk)).get(document__id=document)
     incoming.return_document(actor(clerk), found, reason, step="sign_for")
 
 

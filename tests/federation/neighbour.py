@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from zhengtong.capabilities.documents.messages import Reminded
@@ -85,7 +86,7 @@ class Poser:
         )
         return seal_disclosed(content, self.keys, [to or self.node], None, os.urandom).envelope
 
-    def batch(self, *letters: Letter, **changes: object) -> bytes:
+    def batch(self, *letters: Letter, **changes: Any) -> bytes:
         """A signed batch with these letters; the counter grows by itself."""
         self.counter += 1
         values: dict[str, object] = {

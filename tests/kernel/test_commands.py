@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import transaction
 
 from tests import build
 from tests.kernel.probes import (
@@ -18,16 +17,13 @@ from tests.kernel.probes import (
     saved_task,
     task_of,
 )
-from zhengtong.capabilities.documents import queries
-from zhengtong.capabilities.documents.commands import incoming, outgoing
 from zhengtong.capabilities.documents.messages import Issued
 from zhengtong.kernel import commands
 from zhengtong.kernel.audit import AuditEntry
-from zhengtong.kernel.commands import Act, NestedCommand, must_find
-from zhengtong.kernel.directory import commands as directory
+from zhengtong.kernel.commands import Act, NestedCommand
 from zhengtong.kernel.directory.actors import Actor, anonymous
 from zhengtong.kernel.directory.models import Organisation
-from zhengtong.kernel.errors import AboveCeiling, Denied, Invalid, NotFound, Refused
+from zhengtong.kernel.errors import AboveCeiling, Denied, Invalid, Refused
 from zhengtong.kernel.labels import Level, Share
 from zhengtong.kernel.messages.models import Message
 from zhengtong.kernel.notices import Notice, notify
@@ -392,46 +388,3 @@ def test_nothing_follows_a_rollback(office: Organisation) -> None:
     with pytest.raises(Refused):
         fail(clerk_of(office))
     assert ran == []
-
-
-# ── its price, its name ──
-
-
-def statements(run: Any) -> int:
-    with CaptureQueriesContext(connection) as asked:
-        run()
-    around = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
-    return len([q for q in asked.captured_queries if not q["sql"].startswith(around)])
-
-
-def test_a_simple_command_takes_few_statements(office: Organisation) -> None:
-    clerk, task = clerk_of(office, "probe.change", "probe.make"), saved_task(office)
-    # record, change, audit, then the result under its label
-    assert statements(lambda: change(clerk, task, "新")) <= 5
-    assert statements(lambda: make(clerk)) <= 6
-
-
-def test_the_house_commands_take_at_most_twelve_statements() -> None:
-    city, county = build.office(), build.office("扶沟县人民政府", kind="county")
-    drafted = outgoing.draft(city.clerk, build.draft([county.organisation]))
-    outgoing.submit(city.clerk, drafted)
-    outgoing.review(city.leader, drafted, agree=True)
-    issued = outgoing.issue(city.leader, drafted, agree=True)
-    build.settle()
-    assert statements(lambda: outgoing.dispatch(city.clerk, issued)) <= 12
-    build.settle()
-    received = queries.incoming(county.clerk).get()
-    assert statements(lambda: incoming.sign_for(county.clerk, received)) <= 12
-
-
-def test_a_name_belongs_to_one_command() -> None:
-    def impostor(act: Act) -> None: ...
-
-    with pytest.raises(ValueError, match=r"two commands are called directory\.appoint"):
-        commands.command("directory.appoint", title="任职")(impostor)
-    assert commands.registry["directory.appoint"] is directory.appoint
-
-
-def test_what_is_not_found_is_told_in_words(office: Organisation) -> None:
-    with pytest.raises(NotFound, match="没有找到这条记录，或您无权查看"):
-        must_find(Task.objects.visible_to(clerk_of(office)), pk=office.pk)

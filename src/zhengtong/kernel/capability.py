@@ -43,9 +43,10 @@ class Capability:
     """What one capability tells the house: a newcomer reads this file first.
 
     `task_kinds` maps a kind of task to what closes many at once, a dotted path to a function of
-    (actor, record id). `modules` are imported at start because importing them registers commands,
-    facts and reactions. `urls` are URLconf paths by face. `node_duties` are what the node may do
-    unasked.
+    (actor, record id). `jobs` are what the worker does at every turn, `checks` what `doctor` asks:
+    dotted paths to functions that yield what is wrong, in words. `modules` are imported at start
+    because importing them registers commands, facts and reactions. `urls` are URLconf paths by
+    face. `node_duties` are what the node may do unasked.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Capability:
     searchables: tuple[Searchable, ...] = ()
     task_kinds: tuple[tuple[str, str], ...] = ()
     jobs: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
     def load(self) -> None:
         for module in self.modules:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import cbor2
@@ -148,7 +149,7 @@ def _number_reused(fugou: Poser) -> bytes:
     return fugou.batch(*fugou.letters(fugou.envelope()))
 
 
-def _receipt(**given: object) -> Callable[[Poser], bytes]:
+def _receipt(**given: Any) -> Callable[[Poser], bytes]:
     def make(fugou: Poser) -> bytes:
         letters = tell(fugou, 3)
         if given.get("of") == "another envelope":
@@ -170,7 +171,7 @@ def _forged_receipt(fugou: Poser) -> bytes:
     return fugou.batch(receipts=_flip(fugou.receipt(tell(fugou)), -1), acknowledged=1)
 
 
-def _batch(**changes: object) -> Callable[[Poser], bytes]:
+def _batch(**changes: Any) -> Callable[[Poser], bytes]:
     return lambda fugou: fugou.batch(*fugou.letters(fugou.envelope()), **changes)
 
 
@@ -251,7 +252,7 @@ def _kind_too_new(fugou: Poser) -> bytes:
     return fugou.envelope(kind="documents.folded_into_a_hat", body=b"\xa0")
 
 
-def _piece(**changes: object) -> Callable[[Poser], bytes]:
+def _piece(**changes: Any) -> Callable[[Poser], bytes]:
     values: dict[str, object] = {"sha256": "ab" * 32, "size": 3, "media_type": "text/plain"}
     index = changes.pop("index", 0)
     data = changes.pop("data", b"abc")

@@ -56,4 +56,5 @@ CAPABILITY = Capability(
         ),
     ),
     jobs=("zhengtong.capabilities.portal.web.bake.work",),
+    checks=("zhengtong.capabilities.portal.web.bake.examine",),
 )

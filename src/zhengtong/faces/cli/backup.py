@@ -108,7 +108,7 @@ def restore(archive: Path, folder: Path, database: str = "") -> int:
         shutil.rmtree(folder)  # it was empty or missing before
         raise
     (folder / MANIFEST).unlink()
-    _forget_contact(node)
+    _begin_anew(node)
     print(
         f"✓ {folder}: node {node.name} restored. Next: zhengtong --node {folder}/node.toml doctor"
     )
@@ -148,14 +148,19 @@ def _write_database(node_file: Path, database: str) -> None:
     node_file.write_text(changed if times else f"{text}\n[engines]\n{line}\n", encoding="utf-8")
 
 
-def _forget_contact(node: Node) -> None:
-    """Number no letter before the neighbours have said which numbers they hold of us."""
+def _begin_anew(node: Node) -> None:
+    """Let the worker make the search index, and the neighbours say which numbers they hold of us.
+
+    Until they have, no letter is numbered: some numbers were used after the backup was taken.
+    """
     enter(node.home / NODE_FILE)
     from django.db import connections
 
     from zhengtong.kernel.messages.models import Neighbour
+    from zhengtong.kernel.search.queue import enqueue_rebuild
 
     Neighbour.objects.update(last_contact=None)
+    enqueue_rebuild()
     connections.close_all()
 
 

@@ -56,7 +56,9 @@ def _rebuild() -> int:
 def examine() -> Iterator[str]:
     """What is wrong with this node, most basic first."""
     from django.conf import settings
+    from django.utils.module_loading import import_string
 
+    from zhengtong.kernel.capability import capabilities
     from zhengtong.kernel.messages.identity import own_keys
     from zhengtong.wire.errors import WireError
 
@@ -77,6 +79,9 @@ def examine() -> Iterator[str]:
     yield from _links()
     yield from _reactions()
     yield from _files()
+    for capability in capabilities():
+        for check in capability.checks:
+            yield from import_string(check)()
     yield from _audit()
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zhengtong.faces.cli.start import CommandFailed, enter
+
+if TYPE_CHECKING:
+    from zhengtong.wire.keys import NodeCard
 
 
 def add(words: Any) -> None:
@@ -21,6 +24,7 @@ def add(words: Any) -> None:
     card.set_defaults(run=print_card)
     admit = acts.add_parser("admit", help="admit a neighbour by its card")
     admit.add_argument("card", type=Path, help="the file with the neighbour's card")
+    admit.add_argument("--replace", action="store_true", help="the neighbour has new keys")
     admit.set_defaults(run=admit_card)
     listing = acts.add_parser("list", help="the neighbours and the state of their links")
     listing.set_defaults(run=list_neighbours)
@@ -35,7 +39,10 @@ def print_card(chosen: argparse.Namespace) -> int:
 
 
 def admit_card(chosen: argparse.Namespace) -> int:
-    """Take a card into the list of neighbours; a tampered one is refused."""
+    """Take a card into the list of neighbours.
+
+    Refused: a tampered card, our own, an older one, and other keys unless told to replace them.
+    """
     enter(chosen.node)
     from django.conf import settings
 
@@ -52,11 +59,31 @@ def admit_card(chosen: argparse.Namespace) -> int:
         raise CommandFailed(f"{chosen.card} is not a card: {error}") from error
     except WireError as error:
         raise CommandFailed(f"the card is refused: {error.en}") from error
+    _check(card, replace=chosen.replace)
     parent = settings.NODE.parent
     admit(node_actor({"messages.admit"}), card, is_parent=bool(parent and parent.name == card.node))
     key = card.signing_kid.hex()
     print(f"✓ {card.node} ({card.title}), key {key}. Compare the key by telephone.")
     return 0
+
+
+def _check(card: NodeCard, *, replace: bool) -> None:
+    from zhengtong.kernel.messages.identity import card_of, own_keys
+    from zhengtong.kernel.messages.models import Neighbour
+
+    if card.node == own_keys().node:
+        raise CommandFailed(f"{card.node} is this node itself. Give the neighbour's card.")
+    known = Neighbour.objects.filter(name=card.node).first()
+    if known is None:
+        return
+    before = card_of(known)
+    if card.signing_kid != before.signing_kid and not replace:
+        raise CommandFailed(
+            f"{card.node} was admitted with another key, {before.signing_kid.hex()}. Ask there by "
+            "telephone whether its keys are new; if so, repeat with --replace."
+        )
+    if card.issued_at < before.issued_at and not replace:
+        raise CommandFailed(f"the card of {card.node} is older than the one admitted. Get its newest.")
 
 
 def list_neighbours(chosen: argparse.Namespace) -> int:

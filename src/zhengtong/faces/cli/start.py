@@ -24,16 +24,19 @@ def enter(node_file: Path) -> None:
 
 def require_ready() -> None:
     """Refuse to run on a database that is not prepared or not durable. Closes its connection."""
-    from django.db import connection, connections
+    from django.db import OperationalError, connection, connections
     from django.db.migrations.executor import MigrationExecutor
 
     from zhengtong.kernel.engine import EngineNotAsExpected, assert_engine
 
     try:
         assert_engine()
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except EngineNotAsExpected as error:
         raise CommandFailed(f"{error}. Correct the [engines] database of node.toml.") from error
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    except OperationalError as error:
+        raise CommandFailed(f"the database cannot be opened: {error}".strip()) from error
+    if missing:
         raise CommandFailed("the database is not prepared. Run `zhengtong init` once more.")
     connections.close_all()

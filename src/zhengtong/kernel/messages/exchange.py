@@ -282,6 +282,8 @@ def _store(arrived: Sequence[tuple[Arrival, Message]]) -> None:
 
 
 def _refuse(arrival: Arrival, error: WireError) -> None:
+    if error.code is Refusal.ABOVE_CEILING:
+        arrival.envelope = b""  # what may not be here is not kept, not even sealed
     arrival.refusal = error.code.value
     arrival.refusal_detail = storable(error.detail, 500)
 

@@ -20,8 +20,9 @@ from zhengtong.capabilities.portal.domain.address import article_path
 from zhengtong.capabilities.portal.models import Article, BakeCheck, Column, Need, Removal, Stale
 from zhengtong.capabilities.portal.tests.stage import PublicNode
 from zhengtong.capabilities.portal.web import bake, pages
+from zhengtong.kernel import moment
 from zhengtong.kernel.baked import BakedStore
-from zhengtong.kernel.messages.models import Arrival, Message
+from zhengtong.kernel.messages.models import Arrival, Lease, Message
 
 SITE = {"SiteName", "SiteDomain"}
 COLUMN = {"ColumnName", "ColumnDescription", "ColumnKeywords", "ColumnType"}
@@ -197,9 +198,20 @@ def test_the_night_check_repairs_and_remembers(public: PublicNode) -> None:
     public.store.write("/zcwj/99.html", b"left over", "text/html")
     public.store.write("/static/kept.css", b"a{}", "text/css")
     assert set(bake.differences()) == {path, "/zcwj/99.html"}
+    assert "2 public pages" in next(bake.examine())
     assert set(bake.check()) == {path, "/zcwj/99.html"}
     assert BakeCheck.objects.first().differences  # type: ignore[union-attr]
     assert bake.differences() == [] and public.store.read("/static/kept.css") is not None
+
+
+def test_the_workers_job_comes_to_rest(public: PublicNode) -> None:
+    public.take_in()
+    for _ in range(20):
+        public.indexer.work()
+        if not bake.work():
+            break
+    assert not bake.work() and bake.differences() == []
+    assert not Lease.objects.filter(name=bake.LEASE, until__gt=moment.now()).exists()
 
 
 Step = tuple[str, int, int]

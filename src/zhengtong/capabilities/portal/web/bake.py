@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from datetime import time
 from functools import cache
 from pathlib import Path
+from threading import Event
 from uuid import UUID
 
 from django.conf import settings
@@ -39,7 +40,7 @@ NOT_OURS = "/static/"
 
 def work() -> bool:
     """The worker's job; whether there was anything to do. One worker bakes at a time."""
-    worked = seed_once()
+    worked = _seed_once()
     if not settings.PUBLIC_FACE or not (baking.waiting() or check_is_due()):
         return worked
     if not leases.take(LEASE, _holder(), LEASE_SECONDS):
@@ -55,10 +56,16 @@ def work() -> bool:
         leases.give_back(LEASE, _holder())
 
 
-@cache
-def seed_once() -> bool:
-    """Bring sites and columns up to date, once in the life of a worker."""
-    return seed(node_actor()) > 0
+def _seed_once() -> bool:
+    """Bring sites and columns up to date, once in the life of a worker; whether this was it."""
+    if _seeded.is_set():
+        return False
+    seed(node_actor())
+    _seeded.set()
+    return True
+
+
+_seeded = Event()
 
 
 def bake_waiting() -> bool:
@@ -130,6 +137,12 @@ def differences(store: BakedStore | None = None) -> list[str]:
         if (page is None and path in standing) or (page and not _same(store, path, page)):
             found.append(path)
     return found
+
+
+def examine() -> Iterator[str]:
+    """What `zhengtong doctor` says of the baked pages of a public node."""
+    if settings.PUBLIC_FACE and (wrong := differences()):
+        yield f"{len(wrong)} public pages are not as they should be, {wrong[0]} among them"
 
 
 def check_is_due() -> bool:
