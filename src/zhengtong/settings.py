@@ -49,6 +49,7 @@ def _database(url: str) -> dict[str, Any]:
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"options": "-c lock_timeout=20s"},  # busy is said, not waited out
     }
 
 
