@@ -1,7 +1,7 @@
 # Everything a person or a build machine does here. Needs Python 3.11, git and make.
 BIN := .venv/bin
 NODES ?= 5
-.PHONY: run test check format browser bench lock
+.PHONY: run test soak check format soak browser bench lock
 
 run: ## start the demo city; Ctrl-C stops it, its data stays
 	@tools/setup base
@@ -11,6 +11,10 @@ test: ## every test on SQLite, then those of the database on PostgreSQL; ARGS go
 	@tools/setup test
 	@$(BIN)/python tools/test $(ARGS)
 
+soak: ## 500 documents while processes are killed; SEED=n for another order of deaths
+	@tools/setup test
+	@ZHENGTONG_SOAK=$(or $(SEED),1) $(BIN)/python tools/test tests/federation/test_kill.py $(ARGS)
+
 check: ## style, types and the direction of imports
 	@tools/setup test
 	@$(BIN)/python tools/check $(ARGS)
@@ -18,6 +22,10 @@ check: ## style, types and the direction of imports
 format: ## put the code in the house's form
 	@tools/setup test
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+soak: ## the long runs, on either engine
+	@tools/setup test
+	@$(BIN)/python tools/test -m soak $(ARGS)
 
 browser: ## the story in a real browser (tools/debian installs it)
 	@tools/setup test

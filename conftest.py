@@ -27,8 +27,15 @@ USES_DATABASE = {"db", "transactional_db", "live_server", "engine", "database_ur
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m db` selects by the mark
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database, so that it runs on both engines and the rest only once."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what touches the database, so that it runs on both engines and the rest only once.
+
+    The long runs of `make soak` are left out unless they are asked for by their mark.
+    """
+    if "soak" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.get_closest_marker("django_db") or fixtures & USES_DATABASE:

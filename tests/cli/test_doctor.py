@@ -96,7 +96,9 @@ FAULTS: dict[str, tuple[Callable[[], object], str]] = {
         "has been deleted",
     ),
     "the audit log was cut short": (
-        lambda: [table.objects.all().delete() for table in (AuditEntry, AuditLeaf, AuditCheckpoint)],
+        lambda: [
+            table.objects.all().delete() for table in (AuditEntry, AuditLeaf, AuditCheckpoint)
+        ],
         "cut short",
     ),
 }  # fmt: skip

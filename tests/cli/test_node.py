@@ -27,9 +27,7 @@ def _admit(inside: Inside, card: object, folder: Path, *words: str) -> Said:
     return inside("node", "admit", path, *words)
 
 
-def test_cards_are_given_admitted_and_listed(
-    inside: Inside, fugou: Poser, tmp_path: Path
-) -> None:
+def test_cards_are_given_admitted_and_listed(inside: Inside, fugou: Poser, tmp_path: Path) -> None:
     assert (fugou.node.node, fugou.node.title) == ("test", "测试节点")
     card = fugou.card.to_json()
     done = _admit(inside, card, tmp_path)

@@ -91,6 +91,16 @@ def of_session(session: int) -> list[str]:
 def test_words_are_explained(tmp_path: Path) -> None:
     done = zhengtong("--help")
     assert done.returncode == 0
-    for word in ("init", "serve", "worker", "demo", "doctor", "node", "verify", "backup", "restore"):
+    for word in (
+        "init",
+        "serve",
+        "worker",
+        "demo",
+        "doctor",
+        "node",
+        "verify",
+        "backup",
+        "restore",
+    ):
         assert word in done.stdout
     assert zhengtong("fly").returncode == 2

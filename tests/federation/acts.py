@@ -221,9 +221,7 @@ def counts() -> dict[str, int]:
         "refused": Sent.objects.exclude(refusal="").count(),
         "unsealed": AuditEntry.objects.filter(leaf=None).count(),
         "dead": Handling.objects.filter(dead=True).count(),
-        "unreceipted": sum(
-            link.sealed - link.receipted for link in Neighbour.objects.all()
-        ),
+        "unreceipted": sum(link.sealed - link.receipted for link in Neighbour.objects.all()),
     }
 
 

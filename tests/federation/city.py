@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -231,14 +231,14 @@ def environment() -> dict[str, str]:
 
 
 def zhengtong(
-    *words: str | Path, node: Path | None = None, **given: str
+    *words: str | Path, node: Path | None = None, extra: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command of the administrator to its end; `given` is added to the environment."""
+    """Run one command of the administrator to its end; `extra` is added to the environment."""
     command = [sys.executable, "-m", "zhengtong", *(["--node", str(node)] if node else [])]
     return subprocess.run(
         [*command, *map(str, words)],
         cwd=ROOT,
-        env=environment() | given,
+        env=environment() | dict(extra or {}),
         capture_output=True,
         text=True,
         check=False,

@@ -31,14 +31,10 @@ def test_an_exported_evidence_file_holds_offline(city: City, tmp_path: Path) -> 
     wait_until(lambda: fugou.do("received", clerk="扶沟县办事员") == {document: 1})
     fugou.do("sign_for", clerk="扶沟县办事员", document=document)
     signed = {"扶沟县": "已签收"}
-    wait_until(
-        lambda: centre.do("words", clerk="市府办办事员", document=document) == signed
-    )
+    wait_until(lambda: centre.do("words", clerk="市府办办事员", document=document) == signed)
     wait_until(lambda: centre.do("counts")["unsealed"] == 0, what="the audit log to be sealed")
 
-    evidence = bytes.fromhex(
-        centre.do("export_evidence", clerk="市府办办事员", document=document)
-    )
+    evidence = bytes.fromhex(centre.do("export_evidence", clerk="市府办办事员", document=document))
     path = tmp_path / "evidence.cbor"
     path.write_bytes(evidence)
     whole = _verify(path)

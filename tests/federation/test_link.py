@@ -26,7 +26,12 @@ def _knock(centre: Site, proof: str) -> HTTPResponse:
 def _proof(keys: NodeKeys, **changes: Any) -> str:
     now = datetime.now(UTC)
     counter = int(now.timestamp() * 1e6)
-    values = {"sender": keys.node, "receiver": "centre", "at": now, "counter": counter}
+    values: dict[str, Any] = {
+        "sender": keys.node,
+        "receiver": "centre",
+        "at": now,
+        "counter": counter,
+    }
     batch = encode_batch(Batch(**(values | changes)), keys)
     return f"Batch {base64.urlsafe_b64encode(batch).decode()}"
 

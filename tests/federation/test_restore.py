@@ -35,7 +35,7 @@ def test_a_node_restored_from_a_backup_goes_on(city: City, tmp_path: Path) -> No
     for place, document in enumerate(during):
         centre.do("dispatch", clerk=CLERK, document=document)
         if place == len(during) // 2:
-            done = zhengtong("backup", archive, node=fugou.node_file, **postgres_programs())
+            done = zhengtong("backup", archive, node=fugou.node_file, extra=postgres_programs())
             assert done.returncode == 0, done.stderr
     assert archive.stat().st_mode & 0o077 == 0, "the keys are inside"
     wait_until(lambda: set(fugou.do("received", clerk=COUNTY)) == {*before, *during, attached})
@@ -51,7 +51,7 @@ def test_a_node_restored_from_a_backup_goes_on(city: City, tmp_path: Path) -> No
     database = city.engine.create("fed_anew") if city.engine.server else "sqlite:///node.sqlite3"
     try:
         done = zhengtong(
-            "restore", archive, fugou.folder, "--database", database, **postgres_programs()
+            "restore", archive, fugou.folder, "--database", database, extra=postgres_programs()
         )
         assert done.returncode == 0, done.stderr
         assert load(fugou.node_file).database != lost
@@ -86,14 +86,14 @@ def test_a_restore_touches_nothing_that_is_there(city: City, tmp_path: Path) -> 
     city.build({"centre": ["市府办"]})
     archive, folder = tmp_path / "node.backup", tmp_path / "anew"
     programs = postgres_programs()
-    assert zhengtong("backup", archive, node=centre.node_file, **programs).returncode == 0
+    assert zhengtong("backup", archive, node=centre.node_file, extra=programs).returncode == 0
 
-    done = zhengtong("restore", archive, centre.folder, **programs)
+    done = zhengtong("restore", archive, centre.folder, extra=programs)
     assert done.returncode == 1
     assert "not empty" in done.stderr
 
     database = load(centre.node_file).database
-    done = zhengtong("restore", archive, folder, "--database", database, **programs)
+    done = zhengtong("restore", archive, folder, "--database", database, extra=programs)
     assert done.returncode == 1
     assert "--database" in done.stderr, "the database in use is refused, with the remedy"
     assert not folder.exists()
@@ -102,7 +102,7 @@ def test_a_restore_touches_nothing_that_is_there(city: City, tmp_path: Path) -> 
     whole = archive.read_bytes()
     for damage in (whole[: len(whole) // 2], whole[:-4000] + os.urandom(2000), b"", b"no archive"):
         archive.write_bytes(damage)
-        done = zhengtong("restore", archive, folder, **programs)
+        done = zhengtong("restore", archive, folder, extra=programs)
         assert done.returncode == 1
         assert "Use another backup" in done.stderr
         assert not folder.exists()

@@ -36,8 +36,10 @@ def test_a_document_reaches_the_counties_and_their_answers_come_back(city: City)
         "return_document", clerk="沈丘县办事员", document=document, reason="附件不清晰，请重发。"
     )
     wait_until(
-        lambda: centre.do("words", clerk="市府办办事员", document=document)
-        == {"扶沟县": "已签收", "沈丘县": "已退回"},
+        lambda: (
+            centre.do("words", clerk="市府办办事员", document=document)
+            == {"扶沟县": "已签收", "沈丘县": "已退回"}
+        ),
         what="the matrix to show both answers",
     )
     for site in city.sites.values():

@@ -163,7 +163,7 @@ def _receipt(**given: Any) -> Callable[[Poser], bytes]:
     return make
 
 
-def _known(given: dict[str, object]) -> dict[str, object]:
+def _known(given: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key != "of"}
 
 
@@ -194,7 +194,7 @@ def _without_order(fugou: Poser) -> bytes:
     return fugou.keys.state(cose.BATCH, cbor2.dumps(fields, canonical=True))
 
 
-WHOLE = {
+WHOLE: dict[str, tuple[Callable[[Poser], bytes], Refusal, int]] = {
     "unsigned": (_unsigned, Refusal.UNSIGNED, 401),
     "altered on the road": (_altered, Refusal.BAD_SIGNATURE, 401),
     "signed by a stranger": (_signed_by_another, Refusal.UNKNOWN_SENDER, 403),
@@ -282,7 +282,7 @@ def _for_lost_keys(fugou: Poser) -> bytes:
     return fugou.envelope(to=before.card)
 
 
-LETTERS = {
+LETTERS: dict[str, tuple[Callable[[Poser], bytes], Refusal]] = {
     "unsigned": (lambda fugou: fugou.envelope()[:-66] + b"\x40", Refusal.UNSIGNED),
     "altered": (lambda fugou: _flip(fugou.envelope(), -70), Refusal.BAD_SIGNATURE),
     "signed by another": (_lifted, Refusal.UNKNOWN_SENDER),

@@ -121,10 +121,10 @@ def _unpack(archive: Path, folder: Path) -> None:
         with tarfile.open(archive) as tar:
             for member in tar:
                 source = tar.extractfile(member) if member.isfile() else None
-                name = PurePosixPath(member.name)
-                if source is None or name.is_absolute() or ".." in name.parts:
+                inside = PurePosixPath(member.name)
+                if source is None or inside.is_absolute() or ".." in inside.parts:
                     raise CommandFailed(f"{archive} is no backup: it holds {member.name}.")
-                target = folder / name
+                target = folder / inside
                 target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 with source, open(target, "wb", opener=_private) as stream:
                     shutil.copyfileobj(source, stream)

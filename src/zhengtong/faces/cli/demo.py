@@ -63,6 +63,8 @@ def _import_once() -> None:
         "django.db.backends.sqlite3.base",
         "django.template.defaulttags",
         "granian",
+        "rjieba",
+        "tantivy",
         "urllib3",
         "zhengtong.wire.evidence",
     ):
@@ -109,8 +111,7 @@ def _announce(nodes: list[plan.NodePlan], password: str, began: float) -> None:
 
 
 def _answers(url: str) -> bool:
-    page = f"{url}/static/ui/zhengtong.css"
-    with suppress(OSError), urllib.request.urlopen(page, timeout=2) as answer:  # noqa: S310
+    with suppress(OSError), urllib.request.urlopen(f"{url}/", timeout=5) as answer:  # noqa: S310
         return bool(answer.status == 200)
     return False
 

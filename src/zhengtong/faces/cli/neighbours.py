@@ -83,7 +83,9 @@ def _check(card: NodeCard, *, replace: bool) -> None:
             "telephone whether its keys are new; if so, repeat with --replace."
         )
     if card.issued_at < before.issued_at and not replace:
-        raise CommandFailed(f"the card of {card.node} is older than the one admitted. Get its newest.")
+        raise CommandFailed(
+            f"the card of {card.node} is older than the one admitted. Get its newest."
+        )
 
 
 def list_neighbours(chosen: argparse.Namespace) -> int:

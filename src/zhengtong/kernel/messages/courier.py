@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 LEASE = 30.0
 LOOK_AGAIN = 5.0
+LOOK_SELDOM = 20.0
+"""Seconds between dials on an idle link, without and with an open doorbell."""
 DOORBELL = "/exchange/doorbell"
 
 
@@ -51,6 +53,7 @@ class Courier(threading.Thread):
         self._stopping = threading.Event()
         self._listener: threading.Thread | None = None
         self._renew_at = 0.0
+        self._listening = threading.Event()  # the doorbell stream is open
         self._called = threading.Event()  # the parent has said that mail waits
         self._refusing: WireError | None = None  # to be told at the next dial
 
@@ -87,7 +90,7 @@ class Courier(threading.Thread):
         self._stopping.set()
         ring()
         self.http.clear()
-        self.join(timeout=5)
+        self.join(timeout=2)
 
     def _leads(self) -> bool:
         """Whether we are the one to dial. Renewing at every dial would cost each a write."""
@@ -102,7 +105,7 @@ class Courier(threading.Thread):
 
         The bell rings for every commit on this node; most are no reason to dial.
         """
-        until = time.monotonic() + LOOK_AGAIN
+        until = time.monotonic() + (LOOK_SELDOM if self._listening.is_set() else LOOK_AGAIN)
         while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
             if self._called.is_set() or has_mail(self.parent.name):
                 return
@@ -147,7 +150,11 @@ class Courier(threading.Thread):
             self._listener.start()
 
     def _hear_doorbell(self) -> None:
-        """Ring our own bell for every line the parent writes; end quietly when the stream ends."""
+        """Ring our own bell for every line the parent writes, until the stream ends.
+
+        A stream that ends after a while has ended with the parent's process: dial at once to see.
+        """
+        began = time.monotonic()
         try:
             proof = base64.urlsafe_b64encode(compose(self.parent.name, letters=False)).decode()
             stream = self.http.request(
@@ -158,6 +165,7 @@ class Courier(threading.Thread):
                 timeout=urllib3.Timeout(connect=5, read=40),
             )
             if stream.status == 200:
+                self._listening.set()
                 for line in stream:
                     if self._stopping.is_set():
                         break
@@ -165,10 +173,15 @@ class Courier(threading.Thread):
                         self._called.set()
                         ring()
             stream.close()
-        except (urllib3.exceptions.HTTPError, OSError, WireError):
-            self._stopping.wait(LOOK_AGAIN)
+        except (urllib3.exceptions.HTTPError, OSError, WireError, DatabaseError) as error:
+            log.info("doorbell of %s: %s", self.parent.name, error)
         finally:
+            self._listening.clear()
             connection.close()
+        if time.monotonic() - began < LOOK_AGAIN:
+            self._stopping.wait(LOOK_AGAIN)
+        self._called.set()
+        ring()
 
     def _note(self, failures: int, error: Exception) -> None:
         log.info("dial %s: %s", self.parent.name, error)

@@ -187,8 +187,10 @@ def issue(
 
 @command("documents.lay_out", title="排版")
 def lay_out(act: Act, document: Document) -> Document:
-    """Make the red-headed PDF of an issued document (GB/T 9704, normal form)."""
+    """Make the red-headed PDF of an issued document (GB/T 9704, normal form), once and for all."""
     document.require(State.ISSUED, State.DISPATCHED)
+    if document.rendition_id is not None:
+        return document  # what may have been sent is never replaced
     pdf = typeset(_redhead(document), timestamp=act.now)
     document.rendition = files.store_bytes(pdf, f"{document.title}.pdf")
     document.save(update_fields=["rendition"])

@@ -11,6 +11,7 @@ from zhengtong.capabilities.documents import messages, queries
 from zhengtong.capabilities.documents.commands import incoming, outgoing
 from zhengtong.capabilities.documents.models import Document
 from zhengtong.kernel import moment, notices, tasks
+from zhengtong.kernel.directory.actors import node_actor
 from zhengtong.kernel.errors import Refused
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.messages.facts import encode
@@ -129,3 +130,13 @@ def test_a_dropped_draft_keeps_its_record_but_can_go_no_further() -> None:
         outgoing.submit(city.clerk, document)
     assert [item.state for item in queries.outgoing(city.clerk)] == ["dropped"]
     assert not tasks.to_do(city.clerk).exists()
+
+
+def test_a_dispatched_documents_pdf_is_never_replaced() -> None:
+    city = build.office()
+    county = build.office("扶沟县人民政府", kind="county")
+    document = _dispatched(city, county)
+    (before,) = queries.documents(city.clerk)
+    outgoing.lay_out(node_actor(), document)
+    (after,) = queries.documents(city.clerk)
+    assert before.rendition_id == after.rendition_id is not None
