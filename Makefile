@@ -1,7 +1,7 @@
 # Everything a person or a build machine does here. Needs Python 3.11, git and make.
 BIN := .venv/bin
 NODES ?= 5
-.PHONY: run test soak check format soak browser bench lock
+.PHONY: run test check format soak browser bench lock
 
 run: ## start the demo city; Ctrl-C stops it, its data stays
 	@tools/setup base
@@ -10,10 +10,6 @@ run: ## start the demo city; Ctrl-C stops it, its data stays
 test: ## every test on SQLite, then those of the database on PostgreSQL; ARGS go to pytest
 	@tools/setup test
 	@$(BIN)/python tools/test $(ARGS)
-
-soak: ## 500 documents while processes are killed; SEED=n for another order of deaths
-	@tools/setup test
-	@ZHENGTONG_SOAK=$(or $(SEED),1) $(BIN)/python tools/test tests/federation/test_kill.py $(ARGS)
 
 check: ## style, types and the direction of imports
 	@tools/setup test

@@ -159,7 +159,7 @@ class Desk:
         text = getattr(message, "text", "")
         meant = "favicon" in text or "status of 422" in text  # a form that came back
         if getattr(message, "type", "") == "error" and not meant:
-            self.faults.append(text)
+            self.faults.append(f"{text} {getattr(message, 'location', '')}")
 
     def sign_in(self, name: str, password: str) -> Desk:
         self.page.goto("/sign-in")

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import pytest
+
 from tests.federation.city import City, Site, office_id, wait_until
 
 
@@ -106,8 +108,10 @@ def _at_rest(left: dict[str, Any]) -> bool:
 
 
 def test_no_acknowledged_document_is_lost_or_doubled(city: City) -> None:
-    """`make soak` does it with 500 documents and three times the deaths, under the seed it names."""
-    if seed := os.environ.get("ZHENGTONG_SOAK"):
-        _documents_under_fire(city, number=500, rounds=3, seed=int(seed))
-    else:
-        _documents_under_fire(city, number=120, rounds=1, seed=20260302)
+    _documents_under_fire(city, number=120, rounds=1, seed=20260302)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nor_of_five_hundred_with_three_times_the_deaths(city: City, seed: int) -> None:
+    _documents_under_fire(city, number=500, rounds=3, seed=seed)

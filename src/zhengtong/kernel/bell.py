@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import select
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -20,17 +21,34 @@ def _folder() -> Path:
     return settings.NODE.run
 
 
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """A descriptor of the folder: the address of a socket has room for 107 bytes only, and the
+    path of a folder may be longer than that."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _address(handle: int, name: str) -> str:
+    return f"/proc/self/fd/{handle}/{name}"
+
+
 def ring() -> None:
     """Wake every waiter of this node."""
-    folder = _folder()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with suppress(FileNotFoundError), sender, _opened(_folder()) as handle:
         sender.setblocking(False)
-        for path in folder.glob("bell-*"):
+        for name in os.listdir(handle):
+            if not name.startswith("bell-"):
+                continue
             try:
-                sender.sendto(b"!", str(path))
+                sender.sendto(b"!", _address(handle, name))
             except ConnectionRefusedError:  # its owner has died
                 with suppress(FileNotFoundError):
-                    path.unlink()
+                    os.unlink(name, dir_fd=handle)
             except OSError:
                 continue
 
@@ -46,7 +64,8 @@ class Bell:
             self.path.unlink()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
-        self.socket.bind(str(self.path))
+        with _opened(folder) as handle:
+            self.socket.bind(_address(handle, self.path.name))
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to `seconds`; True when the bell rang."""
