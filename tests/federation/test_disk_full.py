@@ -64,7 +64,7 @@ def test_a_full_disk_is_said_and_survived(
     wait_until(lambda: fugou.do("received", clerk="扶沟县办事员") == {downwards: 1})
     assert fugou.do("attachment_of", clerk="扶沟县办事员", document=downwards) == TEXT[3:]
 
-    for site in (centre, fugou):
+    for site in (fugou, centre):  # a child whose parent is gone would complain of that
         wait_until(lambda site=site: _at_rest(site))  # type: ignore[misc]
         site.stop()
         assert not [line for line in site.examine().splitlines() if "less than 1 GiB" not in line]

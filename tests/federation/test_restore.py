@@ -69,7 +69,7 @@ def test_a_node_restored_from_a_backup_goes_on(city: City, tmp_path: Path) -> No
         everything = dict.fromkeys([*documents, attached], 1)
         wait_until(lambda: fugou.do("received", clerk=COUNTY) == everything)
         wait_until(lambda: set(centre.do("signed_for", clerk=CLERK)) == set(before[:3]))
-        for site in (centre, fugou):
+        for site in (fugou, centre):  # a child whose parent is gone would complain of that
             wait_until(lambda site=site: site.do("counts")["unreceipted"] == 0)  # type: ignore[misc]
             counts = site.do("counts")
             assert (counts["waiting"], counts["refused"], counts["dead"]) == (0, 0, 0)
