@@ -26,7 +26,7 @@ from zhengtong.kernel.messages.identity import own_card
 from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import Arrival, Letter, Message, Neighbour, Receipt, Sent
 from zhengtong.kernel.messages.outbox import Lane, post
-from zhengtong.kernel.messages.pieces import FilePiece, send_missing
+from zhengtong.kernel.messages.pieces import PIECE, FilePiece, send_missing
 from zhengtong.wire import cose
 from zhengtong.wire.batch import MAX_BATCH, Refused
 from zhengtong.wire.batch import Letter as Numbered
@@ -252,13 +252,11 @@ def _kind_too_new(fugou: Poser) -> bytes:
     return fugou.envelope(kind="documents.folded_into_a_hat", body=b"\xa0")
 
 
-def _piece(**changes: Any) -> Callable[[Poser], bytes]:
-    values: dict[str, object] = {"sha256": "ab" * 32, "size": 3, "media_type": "text/plain"}
-    index = changes.pop("index", 0)
-    data = changes.pop("data", b"abc")
-    values |= changes
+def _piece(index: int = 0, length: int = PIECE, **changes: Any) -> Callable[[Poser], bytes]:
+    """One piece of a file of three: what is wrong with it cannot wait for the last to come."""
+    file = {"sha256": "ab" * 32, "name": "附件.txt", "size": 3 * PIECE, "media_type": "text/plain"}
     return lambda fugou: fugou.envelope(
-        FilePiece(FileRef(name="附件.txt", **values), index, data)  # type: ignore[arg-type]
+        FilePiece(FileRef(**(file | changes)), index, bytes(length))  # type: ignore[arg-type]
     )
 
 
@@ -303,10 +301,10 @@ LETTERS: dict[str, tuple[Callable[[Poser], bytes], Refusal]] = {
     "for keys we no longer have": (_for_lost_keys, Refusal.UNDECRYPTABLE),
     "above our ceiling": (_too_secret, Refusal.ABOVE_CEILING),
     "a file that would leave its folder": (_piece(sha256="../../keys/node.pem"), Refusal.MALFORMED),
-    "a piece before the file": (_piece(index=2), Refusal.MALFORMED),
-    "a piece larger than the file": (_piece(data=b"abcd"), Refusal.MALFORMED),
+    "a piece behind the end of its file": (_piece(index=3), Refusal.MALFORMED),
+    "a piece of another length": (_piece(length=PIECE - 1), Refusal.MALFORMED),
     "a file of a type that may not enter": (_piece(media_type="text/html"), Refusal.MALFORMED),
-    "a file that is not what its name says": (_piece(), Refusal.MALFORMED),
+    "a file larger than any": (_piece(size=1 << 40), Refusal.MALFORMED),
 }  # fmt: skip
 
 
