@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.test import Client
+
 from zhengtong.capabilities.documents.messages import Reminded
 from zhengtong.kernel.directory.actors import node_actor
-from zhengtong.kernel.messages import facts
-from zhengtong.kernel.messages.facts import Fact
+from zhengtong.kernel.messages import exchange
+from zhengtong.kernel.messages.facts import Fact, encode
 from zhengtong.kernel.messages.membership import admit
-from zhengtong.kernel.messages.sealing import pack
+from zhengtong.kernel.messages.models import Message, Neighbour
+from zhengtong.kernel.messages.outbox import post
+from zhengtong.kernel.messages.sealing import pack, seal_waiting
 from zhengtong.wire.batch import Batch, Letter, Refused, decode_batch, encode_batch
 from zhengtong.wire.envelope import Content, seal_disclosed
 from zhengtong.wire.keys import NodeCard, NodeKeys
@@ -73,7 +78,7 @@ class Poser:
     ) -> bytes:
         """A sealed letter; `kind` and `body` replace what an honest node would write."""
         fact = fact or a_fact()
-        inner = facts.encode(fact) if body is None else body
+        inner = encode(fact) if body is None else body
         content = Content(
             message_id=message or uuid4(),
             kind=kind or fact.kind,
@@ -136,3 +141,29 @@ class Poser:
             refusals=(refused,),
             acknowledged=letters[-1].sequence,
         )
+
+
+def dial(data: bytes) -> tuple[int, str, bytes]:
+    """Post a batch at the node's door: status, refusal code (or ""), the answer."""
+    response = Client().post("/exchange", data, content_type="application/cbor")
+    refused = response["Content-Type"].startswith("application/json")
+    code = json.loads(response.content)["refused"] if refused else ""
+    return response.status_code, code, response.content
+
+
+def link() -> Neighbour:
+    """The link to the neighbour as the node under test has it."""
+    return Neighbour.objects.get(name="fugou")
+
+
+def tell(fugou: Poser, number: int = 1, level: int = 1) -> list[Letter]:
+    """Let the node send so many letters; what the neighbour gets of them."""
+    for _ in range(number):
+        fact = a_fact()
+        message = Message.objects.create(
+            kind=fact.kind, body=encode(fact), level=level, origin="test", at=datetime.now(UTC)
+        )
+        post(message, [link()], 2)
+    while seal_waiting():
+        pass
+    return list(fugou.read(exchange.compose("fugou")).letters)

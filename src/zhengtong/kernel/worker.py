@@ -63,7 +63,7 @@ class Worker:
         courier = Courier(self.name) if settings.NODE.parent else None
         if courier:
             courier.start()
-        with Bell("worker") as bell, _at_work():
+        with Bell("worker") as bell, at_work():
             while not self._stopping.is_set():
                 if self.step():
                     ring()  # pages and the courier may want to know
@@ -115,7 +115,7 @@ class Worker:
 
 
 @contextmanager
-def _at_work() -> Iterator[None]:
+def at_work() -> Iterator[None]:
     """Be seen to work on this machine; the first to come frees what dead workers had claimed.
 
     A lock on a file ends with its process, however that ends. Freeing too much does no harm: a

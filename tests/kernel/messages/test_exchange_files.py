@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 from uuid import uuid4
 
 import pytest
-from django.conf import settings
 from django.db import transaction
 from hypothesis import HealthCheck, given
 from hypothesis import settings as tuned
@@ -18,8 +17,6 @@ from zhengtong.capabilities.documents.messages import Offered
 from zhengtong.kernel import files
 from zhengtong.kernel.messages import exchange, pieces
 from zhengtong.kernel.messages.facts import FileRef
-from zhengtong.kernel.messages.identity import own_card
-from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import IncomingFile, Letter, Neighbour, Sent
 from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.batch import Letter as Numbered
@@ -28,13 +25,6 @@ from zhengtong.wire.errors import Refusal
 
 pytestmark = pytest.mark.django_db
 PIECES = 3
-
-
-@pytest.fixture
-def fugou() -> Poser:
-    if not (settings.NODE.keys / FILE).exists():
-        create_keys(settings.NODE.keys, settings.NODE.name)
-    return Poser(own_card()).admitted()
 
 
 def a_file() -> tuple[FileRef, list[pieces.FilePiece]]:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import transaction
 from django.test import Client
 from hypothesis import HealthCheck, example, given
@@ -22,8 +21,6 @@ from hypothesis import strategies as st
 from tests.federation.neighbour import Poser, a_fact
 from zhengtong.kernel.messages import exchange, sealing
 from zhengtong.kernel.messages.facts import encode
-from zhengtong.kernel.messages.identity import own_card
-from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import Arrival, Message, Neighbour, Receipt, Sent
 from zhengtong.kernel.messages.outbox import post
 from zhengtong.wire.batch import Batch, Letter
@@ -34,12 +31,9 @@ pytestmark = pytest.mark.django_db
 AT_A_TIME = 3  # letters in a batch, so that a few make several batches
 
 
-@pytest.fixture
-def fugou(monkeypatch: pytest.MonkeyPatch) -> Poser:
-    if not (settings.NODE.keys / FILE).exists():
-        create_keys(settings.NODE.keys, settings.NODE.name)
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "MAX_LETTERS", AT_A_TIME)
-    return Poser(own_card()).admitted()
 
 
 class Model:

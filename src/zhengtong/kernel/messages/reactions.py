@@ -86,12 +86,14 @@ def claim(limit: int = 50) -> list[Message]:
     earlier = Message.objects.filter(
         pending=True, subject=OuterRef("subject"), id__lt=OuterRef("id")
     )
+    ready = (
+        Message.objects.filter(Q(claimed_until=None) | Q(claimed_until__lt=now), pending=True)
+        .filter(Q(subject="") | ~Exists(earlier))
+        .order_by("id")
+    )
+    if not ready.exists():  # looking takes no lock, so an idle worker holds up no writer
+        return []
     with transaction.atomic():
-        ready = (
-            Message.objects.filter(Q(claimed_until=None) | Q(claimed_until__lt=now), pending=True)
-            .filter(Q(subject="") | ~Exists(earlier))
-            .order_by("id")
-        )
         claimed = list(locked_for_update(ready, skip=True)[:limit])
         Message.objects.filter(pk__in=[item.pk for item in claimed]).update(
             claimed_until=now + LEASE

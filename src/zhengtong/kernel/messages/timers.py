@@ -41,8 +41,10 @@ def tell_at(due: datetime, fact: Fact, about: Record) -> None:
 
 def ring_due(limit: int = 100) -> int:
     """Turn the timers that are due into messages; how many. Several workers may do so at once."""
+    waiting = Timer.objects.filter(rung=False, due_at__lte=moment.now()).order_by("due_at")
+    if not waiting.exists():
+        return 0
     with transaction.atomic():
-        waiting = Timer.objects.filter(rung=False, due_at__lte=moment.now()).order_by("due_at")
         due = list(locked_for_update(waiting, skip=True)[:limit])
         Message.objects.bulk_create(
             [

@@ -1,0 +1,191 @@
+"""What the sending side of a link sees, and in what order it lets its letters go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from tests.federation.neighbour import Poser, a_fact, dial, link, tell
+from zhengtong.capabilities.documents.messages import Offered
+from zhengtong.kernel.files import store_bytes
+from zhengtong.kernel.messages import commands, exchange, sealing
+from zhengtong.kernel.messages.facts import FileRef, encode
+from zhengtong.kernel.messages.models import Letter, Message, Sent
+from zhengtong.kernel.messages.outbox import Lane, post
+from zhengtong.kernel.messages.pieces import send_missing
+from zhengtong.wire.batch import Refused
+from zhengtong.wire.envelope import MAX_ENVELOPE
+from zhengtong.wire.errors import Refusal, WireError
+
+pytestmark = pytest.mark.django_db
+
+
+def offered(file: FileRef) -> Offered:
+    """A fact that speaks of a file."""
+    return Offered(
+        document=uuid4(),
+        title="水情通报",
+        document_kind="通报",
+        number="周测〔2026〕1号",
+        body="",
+        issuing_office=uuid4(),
+        issuing_name="周口市水利局",
+        issued_on=date(2026, 3, 2),
+        level=0,
+        files=(file,),
+        offered_by="李明禾",
+    )
+
+
+def test_the_sender_sees_which_letter_was_refused_and_why(fugou: Poser) -> None:
+    dial(fugou.batch())
+    letters = tell(fugou, 3)
+    why = Refused(2, Refusal.ABOVE_CEILING, "level 2, ceiling 1")
+    assert dial(fugou.refusing(letters, why))[0] == 200
+    refused = Sent.objects.get(sequence=2)
+    assert (refused.refusal, refused.refusal_detail) == ("above_ceiling", "level 2, ceiling 1")
+    assert list(commands.refused()) == [refused.letter], "and stands on the page of links"
+    assert link().receipted == 3, "the others are delivered"
+
+
+def test_the_sender_sees_that_its_whole_batch_was_refused(fugou: Poser) -> None:
+    """Downwards the answer is the batch, so the child tells its parent at the next dial."""
+    dial(fugou.batch())
+    complaint = Refused(exchange.WHOLE_BATCH, Refusal.CLOCK, "off by 3600 s")
+    assert dial(fugou.batch(refusals=(complaint,)))[0] == 200
+    assert link().failures == 1
+    assert "clock" in link().last_error and "off by 3600 s" in link().last_error
+    dial(fugou.batch())
+    assert (link().failures, link().last_error) == (0, "")
+
+
+def test_a_node_tells_why_it_refused_the_last_batch(fugou: Poser) -> None:
+    error = WireError(Refusal.OUT_OF_ORDER, "got 5, expected 1")
+    batch = fugou.read(exchange.compose("fugou", refusing=error))
+    assert batch.refusals == (
+        Refused(exchange.WHOLE_BATCH, Refusal.OUT_OF_ORDER, "got 5, expected 1"),
+    )
+
+
+def test_a_letter_too_large_for_any_batch_holds_up_no_other(fugou: Poser) -> None:
+    dial(fugou.batch())
+    huge = a_fact("防" * MAX_ENVELOPE)
+    message = Message.objects.create(
+        kind=huge.kind, body=encode(huge), level=1, origin="test", at=datetime.now(UTC)
+    )
+    post(message, [link()], 2)
+    assert len(tell(fugou, 1)) == 1
+    (stuck,) = commands.stuck()
+    assert "oversized" in stuck.problem
+
+
+def test_a_letter_the_node_itself_can_no_longer_read_holds_up_no_other(fugou: Poser) -> None:
+    dial(fugou.batch())
+    gone = Message.objects.create(
+        kind="documents.gone", body=b"\xa0", level=1, origin="test", at=datetime.now(UTC)
+    )
+    post(gone, [link()], 2)
+    assert len(tell(fugou, 1)) == 1
+    assert "documents.gone" in commands.stuck().get().problem
+
+
+def test_nothing_is_numbered_before_the_two_have_met(fugou: Poser) -> None:
+    """A node restored from a backup does not know which numbers it has used since."""
+    assert tell(fugou, 2) == []
+    assert Letter.objects.filter(waiting=True).count() == 2
+    dial(fugou.batch(acknowledged=7))  # it holds seven letters that we have forgotten
+    while sealing.seal_waiting():
+        pass
+    letters = fugou.read(exchange.compose("fugou")).letters
+    assert [letter.sequence for letter in letters] == [8, 9]
+
+
+def test_letters_that_a_restored_neighbour_has_lost_are_sent_again(fugou: Poser) -> None:
+    dial(fugou.batch())
+    letters = tell(fugou, 5)
+    dial(fugou.batch(receipts=fugou.receipt(letters), acknowledged=5))
+    assert tell(fugou, 0) == []
+    dial(fugou.batch(acknowledged=2))
+    again = fugou.read(exchange.compose("fugou")).letters
+    assert again == tuple(letters[2:]), "the very same envelopes"
+    dial(fugou.batch(receipts=fugou.receipt(again), acknowledged=5))
+    assert not exchange.has_mail("fugou")
+
+
+def test_letters_from_before_and_after_a_restored_backup_both_arrive(fugou: Poser) -> None:
+    """We held letters 1 to 3 in the backup; the neighbour has got 1 to 6 of us."""
+    dial(fugou.batch())
+    old = tell(fugou, 3)
+    dial(fugou.batch(acknowledged=6))
+    assert fugou.read(exchange.compose("fugou")).letters == tuple(old), "for want of their receipts"
+    dial(fugou.batch(receipts=fugou.receipt(old), acknowledged=6))
+    new = tell(fugou, 1)
+    assert [letter.sequence for letter in new] == [7]
+
+
+def test_nothing_urgent_overtakes_what_it_rests_on(fugou: Poser) -> None:
+    """A reminder waits for its document, and the document for its files; other mail does not."""
+    dial(fugou.batch())
+    now = datetime.now(UTC)
+    stored = store_bytes("水位表".encode(), "水位表.txt")
+    file = FileRef(stored.pk, "水位表.txt", stored.size, stored.media_type)
+    send_missing(offered(file), 1, [link()], Lane.BULK, now)
+    told = [
+        (a_fact("通知"), "urn:other", Lane.BULK),
+        (offered(file), "urn:document", Lane.NORMAL),
+        (a_fact("催办"), "urn:document", Lane.URGENT),
+    ]
+    for fact, subject, lane in told:
+        message = Message.objects.create(
+            kind=fact.kind, body=encode(fact), level=1, origin="test", at=now, subject=subject
+        )
+        post(message, [link()], lane)
+    while sealing.seal_waiting():
+        pass
+    order = Sent.objects.order_by("sequence").values_list("letter__message__subject", flat=True)
+    assert list(order) == [f"file:{stored.pk}", "urn:document", "urn:document", "urn:other"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_locked_database_is_told_in_plain_words_and_nothing_is_lost(fugou: Poser) -> None:
+    """Somebody holds the lock for longer than we wait."""
+    letters = fugou.letters(fugou.envelope())
+    with _patience(0.3), _another_holds_the_lock():
+        status, code, body = dial(fugou.batch(*letters))
+    assert (status, code) == (503, "unavailable")
+    assert json.loads(body)["text"] == "系统正忙，本次操作没有保存。请稍候重试。"
+    assert link().received == 0
+    assert dial(fugou.batch(*letters))[0] == 200
+    assert link().received == 1
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """How long our own connection waits for a lock."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+        else:
+            cursor.execute(f"SET lock_timeout = '{int(seconds * 1000)}ms'")
+    yield
+    connection.close()
+
+
+@contextmanager
+def _another_holds_the_lock() -> Iterator[None]:
+    """Another connection is in the middle of changing the link."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE" if other.vendor == "sqlite" else "BEGIN")
+            cursor.execute("UPDATE kernel_neighbour SET title = title")
+            yield
+            cursor.execute("ROLLBACK")
+    finally:
+        other.close()
