@@ -7,6 +7,7 @@ this file has written the node they describe.
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -18,6 +19,9 @@ from tests import engines
 
 ENGINE = engines.choose()
 django.setup()
+# The workers of pytest-xdist inherit this environment. With the name in it, pytest-django would load
+# the settings there before this file has given the worker a node of its own.
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 # A busy machine must not fail a property; what fails is printed so that it can be repeated.
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)

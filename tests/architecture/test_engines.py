@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from tests.engines import ENGINE, Engine
@@ -21,6 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.django_db
 def test_django_stands_on_the_chosen_engine() -> None:
     assert connection.vendor == {"sqlite": "sqlite", "postgres": "postgresql"}[os.environ[ENGINE]]
+
+
+def test_every_worker_of_the_suite_has_a_node_folder_of_its_own() -> None:
+    """Two workers in one folder would pull files and keys from under each other's tests."""
+    assert settings.NODE.home.name == os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
 def test_a_program_gets_an_empty_database_of_its_own(engine: Engine, database_url: str) -> None:
