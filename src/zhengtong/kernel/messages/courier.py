@@ -23,7 +23,9 @@ from zhengtong.kernel import leases
 from zhengtong.kernel.bell import Bell, ring
 from zhengtong.kernel.engine import plain_errors
 from zhengtong.kernel.errors import Unavailable
+from zhengtong.kernel.messages import https
 from zhengtong.kernel.messages.exchange import Owed, accept, compose, has_mail
+from zhengtong.kernel.messages.identity import own_credentials
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.link import retry_after
@@ -48,7 +50,7 @@ class Courier(threading.Thread):
         super().__init__(name="courier", daemon=True)
         assert settings.NODE.parent is not None
         self.parent, self.holder = settings.NODE.parent, holder
-        self.http = urllib3.PoolManager(maxsize=2, retries=False)
+        self.http = https.pool(self.parent.name, own_credentials())
         self.bell = Bell("courier")
         self._stopping = threading.Event()
         self._listener: threading.Thread | None = None
@@ -135,6 +137,8 @@ class Courier(threading.Thread):
                 headers={"Content-Type": "application/cbor"},
                 timeout=urllib3.Timeout(connect=5, read=60),
             )
+        except https.NotSecured as error:
+            raise Unreachable(str(error)) from error
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
         if answer.status != 200:
