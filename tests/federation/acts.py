@@ -26,10 +26,12 @@ from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
 from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
+from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.facts import encode
 from zhengtong.kernel.messages.membership import admit as admit_card
 from zhengtong.kernel.messages.models import Arrival, Handling, Letter, Message, Neighbour, Sent
 from zhengtong.kernel.messages.outbox import Lane, post
+from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.keys import NodeCard
 
 
@@ -158,6 +160,18 @@ def link(node: str) -> dict[str, Any]:
         "met": found.last_contact is not None,
         "received": found.received,
     }
+
+
+def batch(to: str) -> str:
+    """The next batch for a neighbour with all that waits for it, in hex."""
+    while seal_waiting():
+        pass
+    return exchange.compose(to).hex()
+
+
+def hear(batch: str) -> None:
+    """Take a neighbour's batch, in hex, as if a road had brought it."""
+    exchange.accept(bytes.fromhex(batch))
 
 
 def arrivals(kind: str = "") -> list[tuple[int, str]]:

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from zhengtong.kernel.labels import DEFAULT_CEILING, Level, Zone
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 NAME = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]")
 
 
@@ -207,6 +208,10 @@ class _Reader:
                 self.fail("node", "exchange_url", "give `exchange_listen` too")
             return None, url
         listen = self.address("exchange_listen", "")
+        if listen[0] in ANYWHERE and "exchange_url" not in self.tables["node"]:
+            self.fail(
+                "node", "exchange_listen", "give `exchange_url`, the address others dial, too"
+            )
         default = "https://" + self.text("node", "exchange_listen")
         dialled = self.text("node", "exchange_url", default=default)
         self.check_url("node", "exchange_url", dialled)

@@ -2,8 +2,10 @@
 
 Files under `keys/`: the key, the node's certificate, the certificates of the authorities it trusts,
 and, if there are any, their lists of certificates taken back. They are looked at before every use,
-so a renewed certificate is shown from the next connection on, and nothing need be restarted. TLS itself accepts any certificate and proves
-that the other end holds its key; whose it is, `judge` says, before anything else is exchanged.
+so a renewed certificate is shown from the next connection on, and nothing need be restarted.
+
+TLS itself accepts any certificate and proves that the other end holds its key; whose it is, `judge`
+says, before anything else is exchanged.
 """
 
 from __future__ import annotations
