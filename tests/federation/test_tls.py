@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL
 
-from tests.federation.city import City, Site, office_id, wait_until
+from tests.engines import Engine
+from tests.federation.city import City, Site, free_port, office_id, wait_until
 from tests.server.served import certify
 from zhengtong.kernel.messages.credentials import AUTHORITY, CERTIFICATE, KEY, REVOKED, install
 from zhengtong.wire.certificates import Authority, create_authority, create_request, issue, revoke
@@ -24,19 +26,25 @@ LAST_YEAR = NOW - timedelta(days=366)
 CLERK, LEADER, COUNTY = "市府办办事员", "市府办领导", "扶沟县办事员"
 
 
-@pytest.fixture
-def pair(city: City) -> tuple[Site, Site]:
-    """A centre and a county, built and not running, without certificates."""
-    centre = city.site("centre", exchange_port=_free_port())
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[tuple[Site, Site]]:
+    """A centre and a county for all tests of this file."""
+    city = City(tmp_path_factory.mktemp("tls"), engine)
+    centre = city.site("centre", exchange_port=free_port())
     fugou = city.site("fugou", "centre")
     city.build({"centre": ["市府办"], "fugou": ["扶沟县"]})
-    return centre, fugou
+    yield centre, fugou
+    city.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture
+def pair(built: tuple[Site, Site]) -> Iterator[tuple[Site, Site]]:
+    """The two, not running and without certificates, but with what went before in their books."""
+    yield built
+    for site in built:
+        site.stop()
+        for name in (KEY, CERTIFICATE, AUTHORITY, REVOKED):
+            (site.folder / "keys" / name).unlink(missing_ok=True)
 
 
 def _certify(site: Site, authority: Authority, suite: str = "intl") -> Path:
@@ -48,8 +56,10 @@ def _send(centre: Site, title: str = "关于做好防汛工作") -> str:
     return str(centre.do("send", clerk=CLERK, leader=LEADER, to=to, title=title))
 
 
-def _received(fugou: Site) -> dict[str, int]:
-    return dict(fugou.do("received", clerk=COUNTY))
+def _received(fugou: Site, *documents: str) -> list[int]:
+    """How often each of these documents has arrived."""
+    found = fugou.do("received", clerk=COUNTY)
+    return [found.get(document, 0) for document in documents]
 
 
 def _meet(centre: Site, fugou: Site, keys: Path) -> None:
@@ -83,6 +93,7 @@ def test_only_the_right_certificate_opens_the_door(pair: tuple[Site, Site], tmp_
     _meet(centre, fugou, right)
     fugou.do("post_bulk", node="centre", number=3)
     batch = bytes.fromhex(fugou.do("batch", to="centre"))
+    before = _number_received(centre)
     other = create_authority("henan", "intl", NOW)
     refused = {
         "no certificate": (None, "没有出示节点证书"),
@@ -100,9 +111,9 @@ def test_only_the_right_certificate_opens_the_door(pair: tuple[Site, Site], tmp_
     status, said = Caller(centre, right, taken).bring(batch)
     assert status == 403 and "已被吊销" in json.loads(said)["text"]
 
-    assert centre.do("link", node="fugou")["received"] == 0
+    assert _number_received(centre) == before
     assert Caller(centre, right, right).bring(batch)[0] == 200
-    assert centre.do("link", node="fugou")["received"] == 3
+    assert _number_received(centre) == before + 3
 
     # The port for pages takes no batch at all, and says where to go.
     plain = HTTPConnection("127.0.0.1", centre.port, timeout=20)
@@ -110,6 +121,10 @@ def test_only_the_right_certificate_opens_the_door(pair: tuple[Site, Site], tmp_
     answer = plain.getresponse()
     assert (answer.status, json.loads(answer.read())["refused"]) == (403, "bad_certificate")
     _openssl_gets_in(centre, right, bytes.fromhex(fugou.do("batch", to="centre")))
+
+
+def _number_received(centre: Site) -> int:
+    return int(centre.do("link", node="fugou")["received"])
 
 
 def _openssl_gets_in(centre: Site, keys: Path, batch: bytes) -> None:
@@ -140,17 +155,17 @@ def test_a_renewal_loses_no_mail(pair: tuple[Site, Site]) -> None:
     fugou.start()
     wait_until(lambda: "已过期" in fugou.do("link", node="centre")["last_error"])
     assert "已过期" in fugou.examine()
-    assert _received(fugou) == {}
+    assert _received(fugou, *documents) == [0]
 
     _certify(fugou, authority)
-    wait_until(lambda: _received(fugou) == dict.fromkeys(documents, 1), what="the letter")
+    wait_until(lambda: _received(fugou, *documents) == [1], what="the letter")
     for number in range(4):
         _certify(centre if number % 2 else fugou, authority)
         documents.append(_send(centre, f"关于第{number}次换发证书"))
         if number == 1:
             fugou.stop()
             fugou.start()
-    wait_until(lambda: _received(fugou) == dict.fromkeys(documents, 1), what="all letters, once")
+    wait_until(lambda: _received(fugou, *documents) == [1] * 5, what="all letters, once")
     fugou.do("sign_for", clerk=COUNTY, document=documents[-1])
     wait_until(lambda: documents[-1] in centre.do("signed_for", clerk=CLERK))
     assert fugou.do("link", node="centre")["last_error"] == ""
@@ -197,7 +212,7 @@ def test_two_sm2_nodes_exchange_over_sm4(pair: tuple[Site, Site]) -> None:
     document = _send(centre)
     centre.start()
     fugou.start()
-    wait_until(lambda: _received(fugou) == {document: 1}, what="the document")
+    wait_until(lambda: _received(fugou, document) == [1], what="the document")
     fugou.do("sign_for", clerk=COUNTY, document=document)
     wait_until(lambda: document in centre.do("signed_for", clerk=CLERK))
     assert _negotiated(centre) == ("TLSv1.3", "TLS_SM4_GCM_SM3")
@@ -205,9 +220,10 @@ def test_two_sm2_nodes_exchange_over_sm4(pair: tuple[Site, Site]) -> None:
 
 def _negotiated(centre: Site) -> tuple[str, str | None]:
     """What the centre agrees to with a client that would take anything."""
-    tls = SSL.Connection(
-        SSL.Context(SSL.TLS_METHOD),
-        socket.create_connection(("127.0.0.1", centre.exchange_port), 20),
-    )
-    tls.get_context().set_tls13_ciphersuites(b"TLS_AES_256_GCM_SHA384:TLS_SM4_GCM_SM3")
-    return tls.get_protocol_version_name(), tls.get_cipher_name()
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_tls13_ciphersuites(b"TLS_AES_256_GCM_SHA384:TLS_SM4_GCM_SM3")
+    with socket.create_connection(("127.0.0.1", centre.exchange_port)) as plain:
+        tls = SSL.Connection(context, plain)
+        tls.set_connect_state()
+        tls.do_handshake()
+        return tls.get_protocol_version_name(), tls.get_cipher_name()

@@ -70,19 +70,27 @@ class Served:
         self.folder = certify(folder / "own", self.authority, "zhoukou", suite)
         own = Credentials(self.folder, lambda: NOW)
         self.number = free_port()
-        application = Application(
+        self.application = Application(
             None, site, {"/exchange/stream": stream}, upload_limit=UPLOAD_LIMIT
         )
-        self.port = ExchangePort(application, "127.0.0.1", self.number, own.context, own.judge)
+        self.port = ExchangePort(self.application, "127.0.0.1", self.number, own.context, own.judge)
         self.loop = uvloop.new_event_loop()
         self.loop.create_task(self.port.serve())
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
 
     def close(self) -> None:
-        self.loop.call_soon_threadsafe(self.port.stop)
+        asyncio.run_coroutine_threadsafe(self._end(), self.loop).result()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
+
+    async def _end(self) -> None:
+        """As a web process stops: streams first, then the port; what runs comes to its end."""
+        self.application.stop()
+        self.port.stop()
+        this = asyncio.current_task()
+        others = [task for task in asyncio.all_tasks() if task is not this]
+        await asyncio.gather(*others, return_exceptions=True)
 
     def tls(self, folder: Path | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.child / AUTHORITY))

@@ -26,9 +26,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def ask(
-    connection: HTTPSConnection, path: str = "/exchange", body: bytes | None = b"", **headers: str
+    connection: HTTPSConnection,
+    path: str = "/exchange",
+    body: bytes | None = b"",
+    headers: dict[str, str] | None = None,
 ) -> tuple[HTTPResponse, bytes]:
-    connection.request("POST" if body is not None else "GET", path, body, headers)
+    connection.request("POST" if body is not None else "GET", path, body, headers or {})
     answer = connection.getresponse()
     return answer, answer.read()
 
@@ -44,7 +47,7 @@ def test_the_application_is_told_who_dials(served: Served) -> None:
 
 
 def test_no_header_makes_a_node_of_anybody(served: Served) -> None:
-    _, said = ask(served.connect(), **{"zhengtong.node": "henan", "Zhengtong-Node": "henan"})
+    _, said = ask(served.connect(), headers={"zhengtong.node": "henan", "Zhengtong-Node": "henan"})
     assert json.loads(said)["zhengtong.node"] == "fugou"
 
 
@@ -103,6 +106,25 @@ def test_requests_sent_ahead_are_answered_in_order(served: Served) -> None:
                     length = int(value) if name == b"content-length" else length
                 sizes.append(len(answers.read(length)))
     assert sizes == [10, 20, 30]
+
+
+def test_whoever_asks_first_may_send(served: Served) -> None:
+    with served.raw() as caller:
+        head = "POST /exchange HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+        caller.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert caller.recv(100).startswith(b"HTTP/1.1 100")
+        caller.sendall(b"ok")
+        assert caller.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_a_flood_of_requests_waits_outside(served: Served) -> None:
+    """While one is being answered, what is sent ahead stays in the caller's own buffers."""
+    with served.raw() as caller:
+        caller.settimeout(1)
+        caller.sendall(b"GET /exchange/stream?open HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            for _ in range(400):
+                caller.sendall(b"GET /exchange HTTP/1.1\r\nX: " + b"x" * 60_000 + b"\r\n\r\n")
 
 
 def test_a_request_that_breaks_off_harms_nobody(served: Served) -> None:

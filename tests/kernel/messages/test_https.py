@@ -64,7 +64,7 @@ def test_sm2_nodes_speak_sm4(served: Served) -> None:
     url = f"https://127.0.0.1:{served.number}/exchange?10"
     answer = http.request("POST", url, body=b"", preload_content=False)
     assert answer.connection is not None
-    tls = answer.connection.sock.connection  # type: ignore[union-attr]
+    tls = answer.connection.sock.connection  # type: ignore[attr-defined]
     assert (tls.get_cipher_name(), tls.get_protocol_version_name()) == (
         "TLS_SM4_GCM_SM3", "TLSv1.3",
     )  # fmt: skip

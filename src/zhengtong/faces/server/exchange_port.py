@@ -101,8 +101,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._port.open.add(self)
-        if len(self._port.open) > MOST or self._port.stopping:
+        if len(self._port.open) >= MOST or self._port.stopping:
             self._transport.abort()
             return
         try:
@@ -111,6 +110,7 @@ class Connection(asyncio.Protocol):
             _log.error("exchange port: %s", error)
             self._transport.abort()
             return
+        self._port.open.add(self)
         self._end_in(HANDSHAKE)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -144,13 +144,16 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.writable.set()
-        self._end_in(None)
+        self._end_in(None if self._exchange else IDLE)
 
     def _advance(self) -> None:
         """Take in what has been said so far."""
         while True:
             event = self._http.next_event()
-            if event is h11.NEED_DATA or event is h11.PAUSED:
+            if event is h11.NEED_DATA:
+                return
+            if event is h11.PAUSED:  # a further request, which must wait its turn
+                self.read_more(False)
                 return
             if isinstance(event, h11.Request):
                 self._begin(event)
@@ -177,17 +180,18 @@ class Connection(asyncio.Protocol):
         if not scope.path.startswith(PREFIX):
             self._refuse(404, "malformed", "本端口只用于节点之间的交换。")
             return
+        if self._http.they_are_waiting_for_100_continue:
+            self._send(h11.InformationalResponse(status_code=100, headers=[]))
         self._task = self._loop.create_task(self._answer(scope, exchange))
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> None:
         try:
             await self._port.application.__rsgi__(scope, exchange)  # type: ignore[arg-type]
             await exchange.sent()
+            self.end()
         except Exception:
             _log.exception("exchange port: %s %s", scope.method, scope.path)
             self._transport.abort()
-            return
-        self.end()
 
     def _refuse(self, status: int, code: str, text: str) -> None:
         """Say why, and take no second request: the next may come with another certificate."""
@@ -221,7 +225,7 @@ class Connection(asyncio.Protocol):
     def _next(self) -> None:
         """Go on to the next request, once this one is answered and has been read to its end."""
         ours, theirs = self._http.our_state, self._http.their_state
-        if ours is h11.DONE and theirs is h11.DONE:
+        if ours is h11.DONE and theirs is h11.DONE and not self._port.stopping:
             self._http.start_next_cycle()
             self._end_in(IDLE)
             self._loop.call_soon(self._resume)
@@ -275,7 +279,7 @@ class Connection(asyncio.Protocol):
             self._deadline = self._loop.call_later(seconds, self._transport.abort)
 
     def _address(self, which: str) -> str:
-        host, port = self._transport.get_extra_info(which)[:2]
+        host, port = (self._transport.get_extra_info(which) or ("", 0))[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def _peer(self) -> str:
