@@ -11,7 +11,7 @@ import hmac
 from functools import lru_cache
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -68,7 +68,8 @@ class InternationalSuite:
     def load(self, pem: bytes, passphrase: bytes | None) -> Handle:
         try:
             key = serialization.load_pem_private_key(pem, passphrase)
-        except TypeError as problem:  # passphrase given for a bare key, or the reverse
+        # A passphrase for a bare key, or the reverse; a kind of key this suite does not know.
+        except (TypeError, UnsupportedAlgorithm) as problem:
             raise ValueError(str(problem)) from None
         if not isinstance(key, Ed25519PrivateKey | X25519PrivateKey):
             raise ValueError("neither an Ed25519 nor an X25519 key")

@@ -55,7 +55,7 @@ class Libcrypto:
 
     def __init__(self, library: CDLL) -> None:
         """Raises AttributeError if the library lacks a function, OSError if it is too old."""
-        self._library = library
+        self.library = library
         for name, (result, arguments) in _SIGNATURES.items():
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
@@ -69,10 +69,10 @@ class Libcrypto:
 
     def verify(self, public: bytes, digest: bytes, signature: bytes) -> bool:
         with self._context("verify", self._public(public)) as context:
-            verify = self._library.EVP_PKEY_verify
+            verify = self.library.EVP_PKEY_verify
             done = verify(context, signature, len(signature), digest, len(digest))
             if done != 1:
-                self._library.ERR_clear_error()
+                self.library.ERR_clear_error()
             return bool(done == 1)
 
     def encrypt(self, public: bytes, plaintext: bytes) -> bytes:
@@ -86,21 +86,21 @@ class Libcrypto:
         with self._context(verb, key) as context:
             room = len(data) + _ROOM
             result, length = ctypes.create_string_buffer(room), c_size_t(room)
-            operation = getattr(self._library, f"EVP_PKEY_{verb}")
+            operation = getattr(self.library, f"EVP_PKEY_{verb}")
             if operation(context, result, byref(length), data, len(data)) != 1:
                 raise self._refused(verb)
             return result.raw[: length.value]
 
     @contextmanager
     def _context(self, verb: str, key: _Key) -> Iterator[int]:
-        context = self._library.EVP_PKEY_CTX_new(key.pointer, None)
+        context = self.library.EVP_PKEY_CTX_new(key.pointer, None)
         try:
             # Without a context the second call would not be safe to make.
-            if not context or getattr(self._library, f"EVP_PKEY_{verb}_init")(context) != 1:
+            if not context or getattr(self.library, f"EVP_PKEY_{verb}_init")(context) != 1:
                 raise self._refused(verb)
             yield context
         finally:
-            self._library.EVP_PKEY_CTX_free(context)
+            self.library.EVP_PKEY_CTX_free(context)
 
     def _load_public(self, public: bytes) -> _Key:
         return self._decode("d2i_PUBKEY", _PUBLIC + public)
@@ -115,15 +115,15 @@ class Libcrypto:
 
     def _decode(self, function: str, der: bytes) -> _Key:
         text = c_char_p(der)
-        pointer = getattr(self._library, function)(
+        pointer = getattr(self.library, function)(
             None, byref(ctypes.cast(text, c_void_p)), len(der)
         )
         if not pointer:
             raise self._refused("load")
-        return _Key(pointer, self._library.EVP_PKEY_free)
+        return _Key(pointer, self.library.EVP_PKEY_free)
 
     def _refused(self, verb: str) -> ValueError:
-        self._library.ERR_clear_error()
+        self.library.ERR_clear_error()
         return ValueError(f"OpenSSL refused to {verb} with this SM2 key")
 
 
