@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from zhengtong.wire import merkle
@@ -49,12 +48,12 @@ def node(
     return keys, card
 
 
-PEOPLE: dict[str, tuple[Any, ...]] = {
-    "CITY": ("zhoukou", "周口市", 1),
-    "FUGOU": ("fugou", "扶沟县", 2),
-    "SHENQIU": ("shenqiu", "沈丘县", 3),
+PEOPLE = {
+    "CITY": ("zhoukou", "周口市", 1, 2),
+    "FUGOU": ("fugou", "扶沟县", 2, 2),
+    "SHENQIU": ("shenqiu", "沈丘县", 3, 2),
     "PORTAL": ("portal", "门户", 4, 0),
-    "RECOVERY": ("recovery", "恢复密钥", 5),
+    "RECOVERY": ("recovery", "恢复密钥", 5, 2),
 }
 CITY, CITY_CARD = node(*PEOPLE["CITY"])
 FUGOU, FUGOU_CARD = node(*PEOPLE["FUGOU"])
@@ -67,7 +66,7 @@ find_card = {card.signing_kid: card for card in CARDS}.get
 
 def world(suite: str) -> dict[str, object]:
     """The names above as they stand in the world of another suite."""
-    nodes = {name: node(*who, suite=suite) for name, who in PEOPLE.items()}
+    nodes = {name: node(*who, suite) for name, who in PEOPLE.items()}
     cards = tuple(card for _, card in nodes.values())
     return {
         "SUITE": suite,

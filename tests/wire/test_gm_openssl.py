@@ -51,11 +51,13 @@ SM3_SIGNATURE = ["-rawin", "-digest", "sm3", "-pkeyopt", "distid:123456781234567
 @engines
 def test_openssl_verifies_our_signature(suite: GmSuite, files: Files) -> None:
     signature = files.write("signature", sm2.signature_to_der(suite.sign(files.key, TEXT)))
-    verify = ["pkeyutl", "-verify", "-pubin", "-inkey", files.public, "-sigfile", signature]
-    openssl(*verify, *SM3_SIGNATURE, "-in", files.write("text", TEXT))
-    openssl(*verify, *SM3_SIGNATURE, "-in", files.write("other", TEXT + b"!"), fails=True)
+    text, other = files.write("text", TEXT), files.write("other", TEXT + b"!")
+    verify = ["pkeyutl", "-verify", "-pubin", "-inkey", str(files.public)]
+    verify += ["-sigfile", str(signature)]
+    openssl(*verify, *SM3_SIGNATURE, "-in", text)
+    openssl(*verify, *SM3_SIGNATURE, "-in", other, fails=True)
     other_id = [*SM3_SIGNATURE[:-1], "distid:8765432187654321"]
-    openssl(*verify, *other_id, "-in", files.write("text", TEXT), fails=True)
+    openssl(*verify, *other_id, "-in", text, fails=True)
 
 
 @engines

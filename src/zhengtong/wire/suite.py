@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from zhengtong.wire.errors import Refusal, WireError
 
@@ -74,12 +74,14 @@ class Suite(Protocol):
         """The inverse of seal. Raises ValueError."""
 
 
+OneSuite = TypeVar("OneSuite", bound=Suite)
+
 _suites: dict[str, Suite] = {}
 _later = {"gm": "zhengtong.wire.gm"}
 """Suites at hand but not yet imported: the module that registers each when it is first met."""
 
 
-def register(suite: Suite) -> Suite:
+def register(suite: OneSuite) -> OneSuite:
     """Make a suite known by its name; a second suite of that name is a programming error."""
     if _suites.setdefault(suite.name, suite) is not suite:
         raise ValueError(f"suite {suite.name} is registered already")
