@@ -28,6 +28,7 @@ from zhengtong.wire.suite import suite_for, suite_named
 
 SIGNING, AGREEMENT = GM.generate(seeded(1))
 OTHER, _ = GM.generate(seeded(2))
+WRAP_KEY = -66105
 HEADER = b"\xa1\x01\x3a\x00\x01\x02\x35"
 OFF_CURVE = SIGNING.public[:64] + bytes([SIGNING.public[64] ^ 1])
 suites = st.sampled_from(SUITES)
@@ -70,18 +71,23 @@ def test_what_one_library_wraps_the_other_unwraps(
     sender: GmSuite, receiver: GmSuite, key: bytes
 ) -> None:
     header, wrapped = sender.wrap(AGREEMENT.public, key, HEADER, seeded(1))
-    assert (header, len(wrapped)) == ({}, len(key) + 97)
+    assert len(wrapped) == 12 + len(key) + 16
     assert receiver.unwrap(AGREEMENT, header, wrapped, HEADER) == key
 
 
 @engines
 def test_no_bit_of_a_wrapped_key_may_change(suite: GmSuite) -> None:
-    _, wrapped = suite.wrap(AGREEMENT.public, bytes(range(16)), HEADER, seeded(1))
-    for bit in range(0, 8 * len(wrapped), 3):
+    header, wrapped = suite.wrap(AGREEMENT.public, bytes(range(16)), HEADER, seeded(1))
+    for bit in range(0, 8 * len(header[WRAP_KEY]), 3):
         with refusal():
-            suite.unwrap(AGREEMENT, {}, flipped(wrapped, bit), HEADER)
+            suite.unwrap(AGREEMENT, {WRAP_KEY: flipped(header[WRAP_KEY], bit)}, wrapped, HEADER)
+    for bit in range(8 * len(wrapped)):
+        with refusal():
+            suite.unwrap(AGREEMENT, header, flipped(wrapped, bit), HEADER)
     with refusal():
-        suite.unwrap(SIGNING, {}, wrapped, HEADER)
+        suite.unwrap(AGREEMENT, header, wrapped, HEADER + b"!")
+    with refusal():
+        suite.unwrap(SIGNING, header, wrapped, HEADER)
 
 
 @given(st.binary(max_size=2000), st.binary(max_size=100), st.integers(0, 20_000))
@@ -166,6 +172,8 @@ def test_rubbish_is_no_signature_no_key_and_no_body(suite: GmSuite, data: bytes)
     assert not suite.engine.verify(SIGNING.public, bytes(32), data)
     for attempt in (
         lambda: suite.unwrap(AGREEMENT, {}, data, HEADER),
+        lambda: suite.unwrap(AGREEMENT, {WRAP_KEY: data}, bytes(44), HEADER),
+        lambda: suite.unwrap(AGREEMENT, {WRAP_KEY: b"\x04" + bytes(112)}, data, HEADER),
         lambda: suite.engine.decrypt(AGREEMENT, data),
         lambda: suite.open(data, bytes(12), bytes(40), b""),
         lambda: suite.open(bytes(16), data, bytes(40), b""),

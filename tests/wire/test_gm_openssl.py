@@ -71,18 +71,31 @@ def test_we_verify_openssls_signature(suite: GmSuite, files: Files) -> None:
 
 @engines
 def test_openssl_unwraps_our_key(suite: GmSuite, files: Files) -> None:
-    _, wrapped = suite.wrap(files.key.public, bytes(range(16)), b"", seeded(1))
-    ciphertext = files.write("ciphertext", sm2.ciphertext_to_der(wrapped))
-    opened = openssl("pkeyutl", "-decrypt", "-inkey", files.ours, "-in", ciphertext)
-    assert opened == bytes(range(16))
+    """SM2 opens the wrap key; under it the content key lies in SM4-GCM, which is counter mode."""
+    header, wrapped = suite.wrap(files.key.public, bytes(range(32)), b"", seeded(1))
+    (encrypted,) = header.values()
+    ciphertext = files.write("ciphertext", sm2.ciphertext_to_der(encrypted))
+    wrap_key = openssl("pkeyutl", "-decrypt", "-inkey", files.ours, "-in", ciphertext)
+    nonce, hidden = wrapped[:12], wrapped[12:-16]
+    assert counter_mode(wrap_key, nonce, hidden) == bytes(range(32))
 
 
 @engines
-def test_we_unwrap_openssls_key(suite: GmSuite, files: Files) -> None:
-    secret = files.write("secret", bytes(range(32)))
+def test_we_decrypt_what_openssl_encrypted(suite: GmSuite, files: Files) -> None:
+    secret = files.write("secret", bytes(range(16)))
     der = openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", files.public, "-in", secret)
-    wrapped = sm2.ciphertext_from_der(der)
-    assert suite.unwrap(files.key, {}, wrapped, b"") == bytes(range(32))
+    ciphertext = sm2.ciphertext_from_der(der)
+    again = suite.engine.decrypt(files.key, sm2.ciphertext_to_der(ciphertext))
+    assert again == bytes(range(16))
+    body = suite.seal(bytes(range(16)), bytes(12), b"content key", b"header")
+    opened = suite.unwrap(files.key, {-66105: ciphertext}, bytes(12) + body, b"header")
+    assert opened == b"content key"
+
+
+def counter_mode(key: bytes, nonce: bytes, data: bytes) -> bytes:
+    """What GCM does to the text: counter mode from 2 on. Its tag is compared in test_gm.py."""
+    counter = (nonce + (2).to_bytes(4, "big")).hex()
+    return openssl("enc", "-d", "-sm4-ctr", "-K", key.hex(), "-iv", counter, data=data)
 
 
 @pytest.mark.parametrize("text", [b"", b"abc", TEXT])
@@ -91,12 +104,8 @@ def test_openssl_hashes_to_the_same_digest(text: bytes) -> None:
 
 
 def test_openssl_decrypts_our_sealed_body() -> None:
-    """GCM is counter mode from 2 on; its tag is compared with GmSSL's in test_gm.py."""
     key, nonce = seeded(6)(16), seeded(7)(12)
-    sealed = GM.seal(key, nonce, TEXT, b"bound")
-    counter = (nonce + (2).to_bytes(4, "big")).hex()
-    plain = openssl("enc", "-d", "-sm4-ctr", "-K", key.hex(), "-iv", counter, data=sealed[:-16])
-    assert plain == TEXT
+    assert counter_mode(key, nonce, GM.seal(key, nonce, TEXT, b"bound")[:-16]) == TEXT
 
 
 def test_openssl_reads_our_key_file(files: Files) -> None:

@@ -2,23 +2,21 @@
 
 COSE has no numbers for these algorithms, so they take these from its private-use range:
 
-    -66101  SM2 signature  GB/T 32918.2 with SM3 and the signer's id 1234567812345678; r‖s, 64 bytes
-    -66102  SM2 key wrap   GB/T 32918.4: the content key encrypted, C1‖C3‖C2, 97 bytes longer than
-                           the key; C1 is an uncompressed point. The recipient's header holds only
-                           the id of its key
+    -66101  SM2 signature  GB/T 32918.2 with SM3 and the signer's id 1234567812345678: r‖s, 64 bytes
+    -66102  SM2 key wrap   a wrap key of 16 bytes, encrypted with SM2 (GB/T 32918.4) and carried in
+                           the header parameter -66105 as C1‖C3‖C2 with C1 uncompressed; under it
+                           the content key in SM4-GCM: nonce 12 bytes, ciphertext, tag 16. The
+                           recipient's protected header is the additional data
     -66103  SM4-GCM        GB/T 32907, RFC 8998: key 16, nonce 12, tag 16 bytes
     -66104  SM3            GB/T 32905: 32 bytes
 
 A public key is 04‖x‖y, 65 bytes, on the curve of GB/T 32918.5. In a signed note (C2SP) an SM2
 signature has type ff, the one for kinds without a number.
 
-SM2 encryption knows no context, so the wrapped key is not bound to the recipient's protected
-header. Nothing is lost: that header says only which wrap it is, in the one encoding accepted.
-
-Randomness: secrets of `generate` come from `rng`. The one-time numbers of SM2 signatures and
-encryptions are drawn by the library, which lets nobody choose them; two signatures of one text
-differ. The libraries are tried in turn: OpenSSL 3 (`sm2_libcrypto`), then GmSSL (`sm2_gmssl`), and
-one that does not reproduce the examples of the standard is passed over.
+Randomness: secrets, wrap keys and nonces come from `rng`. The one-time numbers inside SM2 are drawn
+by the library, which lets nobody choose them: two signatures of one text differ. The libraries are
+tried in turn, OpenSSL 3 (`sm2_libcrypto`), then GmSSL (`sm2_gmssl`); one that does not reproduce
+the examples of the standard is passed over.
 """
 
 from __future__ import annotations
@@ -37,9 +35,8 @@ from zhengtong.wire.sm2 import Engine, PrivateKey
 from zhengtong.wire.suite import Handle, Rng, register
 
 ENGINES = ("zhengtong.wire.sm2_libcrypto", "zhengtong.wire.sm2_gmssl")
-_TAG = 16
-_KEYS = (16, 32)
-"""Lengths of a content key: of this suite, and of the others whose letters are wrapped for it."""
+_WRAP_KEY = -66105
+_KEY, _NONCE, _TAG = 16, 12, 16
 
 
 class GmSuite:
@@ -49,8 +46,8 @@ class GmSuite:
     content_algorithm = -66103
     hash_algorithm = -66104
     note_algorithm = 255
-    key_length = 16
-    nonce_length = 12
+    key_length = _KEY
+    nonce_length = _NONCE
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -90,14 +87,18 @@ class GmSuite:
         self, public: bytes, content_key: bytes, protected: bytes, rng: Rng
     ) -> tuple[dict[int, Any], bytes]:
         sm2.check_public(public)
-        return {}, sm2.ciphertext_from_der(self.engine.encrypt(public, content_key))
+        wrap_key, nonce = rng(_KEY), rng(_NONCE)
+        encrypted = sm2.ciphertext_from_der(self.engine.encrypt(public, wrap_key))
+        return {_WRAP_KEY: encrypted}, nonce + self.seal(wrap_key, nonce, content_key, protected)
 
     def unwrap(
         self, handle: Handle, header: dict[int, Any], wrapped: bytes, protected: bytes
     ) -> bytes:
-        if len(wrapped) - sm2.OVERHEAD not in _KEYS:
-            raise ValueError("no wrapped key of a known length")
-        return self.engine.decrypt(handle, sm2.ciphertext_to_der(wrapped))
+        encrypted = header.get(_WRAP_KEY)
+        if type(encrypted) is not bytes or len(encrypted) != sm2.OVERHEAD + _KEY:
+            raise ValueError("no wrap key")
+        wrap_key = self.engine.decrypt(handle, sm2.ciphertext_to_der(encrypted))
+        return self.open(wrap_key, wrapped[:_NONCE], wrapped[_NONCE:], protected)
 
     def seal(self, key: bytes, nonce: bytes, plaintext: bytes, bound: bytes) -> bytes:
         encryptor = Cipher(algorithms.SM4(key), modes.GCM(nonce)).encryptor()
