@@ -2,10 +2,12 @@
 
 `ours` is signatures a second through the suite (a statement of 300 bytes), `reference` those of the
 library beneath it called bare with everything prepared; they take turns and the median of the
-rounds counts. Seconds are processor time, so that others on the machine disturb less. The further fields give the same for the other operations, a content key of the
-suite's own length for wrap and unwrap, 1 MiB for seal and hash. Bare SM2 is the engine on a ready
-digest, without the signer's hash and the change of form. `by_engine` has the commercial suite over
-each SM2 library at hand.
+rounds counts. Seconds are processor time, so that others on the machine disturb less.
+
+The further fields give the same for the other operations: a content key of the suite's own length
+for wrap and unwrap, 1 MiB for seal and hash. Bare SM2 is the library on a ready digest, without the
+signer's hash and the change of form. `by_engine` has the commercial suite over each SM2 library at
+hand.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ def rows(short: bool) -> list[Row]:
             engine=GM.engine.name,
             by_engine={
                 suite.engine.name: {
-                    name: round(_rate(call, seconds))
+                    name: round(statistics.median(_rate(call, seconds) for _ in range(rounds)))
                     for name, call in _calls(suite).items()
                     if name not in PER_BLOCK
                 }
