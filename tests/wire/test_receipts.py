@@ -11,6 +11,8 @@ from zhengtong.wire import cose
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.receipts import Event, Receipt, ReceiptItem, encode_receipt, verify_receipt
 
+pytestmark = pytest.mark.usefixtures("suite")
+
 items = st.builds(
     ReceiptItem,
     st.integers(0, 2**53 - 1),
