@@ -1,16 +1,15 @@
 """The two kinds of key a node's certificate may hold, and how each signs.
 
 ECDSA over P-256 with SHA-256 (suite intl) and SM2 with SM3 (suite gm, GB/T 32918.2 and the
-identifiers of GM/T 0006). Ed25519 is left out: browsers refuse such certificates, and a node may
-put its own before its pages. Keys and signatures draw on their library's own randomness.
+identifiers of GM/T 0006). Ed25519 is left out: browsers and many proxies refuse such certificates.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import gmssl_pyx
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,12 +18,14 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    load_der_private_key,
     load_der_public_key,
+    load_pem_private_key,
 )
 
 from zhengtong.wire import der
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.sm2 import signature_from_der, signature_to_der
+from zhengtong.wire.suite import Handle, Suite, suite_named
 
 _EC = der.oid("1.2.840.10045.2.1")
 
@@ -35,8 +36,8 @@ class PrivateKey(Protocol):
     @property
     def public(self) -> bytes: ...
 
-    def private(self) -> bytes:
-        """The key itself: PKCS #8 in DER, not encrypted."""
+    def to_pem(self) -> bytes:
+        """The key itself: PKCS #8, not encrypted."""
 
     def sign(self, message: bytes) -> bytes: ...
 
@@ -50,8 +51,8 @@ class Kind(Protocol):
 
     def generate(self) -> PrivateKey: ...
 
-    def load(self, private: bytes) -> PrivateKey:
-        """The inverse of `PrivateKey.private`. Raises ValueError."""
+    def load(self, pem: bytes) -> PrivateKey:
+        """The inverse of `PrivateKey.to_pem`. Raises ValueError."""
 
     def verify(self, public: bytes, signature: bytes, message: bytes) -> bool:
         """Whether the key in a SubjectPublicKeyInfo made this signature."""
@@ -66,8 +67,8 @@ class _P256Key:
         key = self.key.public_key()
         return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
-    def private(self) -> bytes:
-        return self.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    def to_pem(self) -> bytes:
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def sign(self, message: bytes) -> bytes:
         return self.key.sign(message, ec.ECDSA(hashes.SHA256()))
@@ -81,8 +82,8 @@ class _P256:
     def generate(self) -> PrivateKey:
         return _P256Key(ec.generate_private_key(ec.SECP256R1()))
 
-    def load(self, private: bytes) -> PrivateKey:
-        key = load_der_private_key(private, None)
+    def load(self, pem: bytes) -> PrivateKey:
+        key = load_pem_private_key(pem, None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)  # its algorithm said so
         return _P256Key(key)
 
@@ -98,24 +99,17 @@ class _P256:
 
 @dataclass(frozen=True)
 class _Sm2Key:
-    point: bytes
-    number: bytes = field(repr=False)
+    key: Handle = field(repr=False)
 
     @property
     def public(self) -> bytes:
-        return der.sequence(SM2.key_algorithm, der.bits(b"\x04" + self.point))
+        return der.sequence(SM2.key_algorithm, der.bits(_gm().public(self.key)))
 
-    def private(self) -> bytes:
-        """PKCS #8 around the ECPrivateKey of RFC 5915, which carries the public point too."""
-        point = der.write(0xA1, der.bits(b"\x04" + self.point))
-        inner = der.sequence(der.integer(1), der.write(der.OCTETS, self.number), point)
-        return der.sequence(der.integer(0), SM2.key_algorithm, der.write(der.OCTETS, inner))
+    def to_pem(self) -> bytes:
+        return _gm().save(self.key, None)
 
     def sign(self, message: bytes) -> bytes:
-        signature: bytes = gmssl_pyx.sm2_sign(
-            self.number, self.point, message, gmssl_pyx.SM2_DEFAULT_SIGNER_ID
-        )
-        return signature
+        return signature_to_der(_gm().sign(self.key, message))
 
 
 class _Sm2:
@@ -124,30 +118,22 @@ class _Sm2:
     signature_algorithm = der.sequence(der.oid("1.2.156.10197.1.501"))
 
     def generate(self) -> PrivateKey:
-        return _Sm2Key(*gmssl_pyx.sm2_key_generate())
+        return _Sm2Key(_gm().generate(os.urandom)[0])
 
-    def load(self, private: bytes) -> PrivateKey:
-        _, _, octets = der.read(private).parts(der.INTEGER, der.SEQUENCE, der.OCTETS)[:3]
-        _, number, *others = der.read(octets.body).parts(der.INTEGER, der.OCTETS)
-        (point,) = (part.parts(der.BITS)[0] for part in others if part.tag == 0xA1)
-        return _Sm2Key(_point(point.whole_bytes()), number.body)
+    def load(self, pem: bytes) -> PrivateKey:
+        return _Sm2Key(_gm().load(pem, None))
 
     def verify(self, public: bytes, signature: bytes, message: bytes) -> bool:
         try:
             _, point = der.read(public).parts(der.SEQUENCE, der.BITS)
-            valid: bool = gmssl_pyx.sm2_verify(
-                _point(point.whole_bytes()), message, signature, gmssl_pyx.SM2_DEFAULT_SIGNER_ID
-            )
-        except (gmssl_pyx.GmsslInnerError, ValueError):
+            return _gm().verify(point.whole_bytes(), signature_from_der(signature), message)
+        except (ValueError, OverflowError):  # a number of more than 32 bytes
             return False
-        return valid
 
 
-def _point(encoded: bytes) -> bytes:
-    """The two coordinates of an uncompressed point."""
-    if len(encoded) != 65 or encoded[0] != 4:
-        raise ValueError("not an uncompressed point")
-    return encoded[1:]
+def _gm() -> Suite:
+    """The suite itself, loaded only by who meets such a key."""
+    return suite_named("gm")
 
 
 P256, SM2 = _P256(), _Sm2()

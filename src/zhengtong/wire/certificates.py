@@ -78,7 +78,7 @@ def create_authority(name: str, suite: str, now: datetime, days: int = 3650) -> 
     ]
     dates = (now - CLOCK_ALLOWANCE, now + timedelta(days=days))
     body = to_be_signed(subject, key, subject, key.public, dates, extensions)
-    return Authority(signed(body, key, "CERTIFICATE"), to_pem(key.private(), "PRIVATE KEY"))
+    return Authority(signed(body, key, "CERTIFICATE"), key.to_pem())
 
 
 def create_request(node: str, suite: str) -> tuple[bytes, bytes]:
@@ -88,7 +88,7 @@ def create_request(node: str, suite: str) -> tuple[bytes, bytes]:
     """
     key = kind_of(suite).generate()
     body = der.sequence(der.integer(0), node_name(node).public_bytes(), key.public, der.write(0xA0))
-    return to_pem(key.private(), "PRIVATE KEY"), signed(body, key, "CERTIFICATE REQUEST")
+    return key.to_pem(), signed(body, key, "CERTIFICATE REQUEST")
 
 
 def issue(
@@ -183,7 +183,7 @@ def load_key(pem: bytes) -> PrivateKey:
     """The private key in PEM (PKCS #8, unencrypted). Raises WireError (malformed)."""
     try:
         (body,) = blocks(pem, "PRIVATE KEY")
-        return kind_of_key(body).load(body)
+        return kind_of_key(body).load(to_pem(body, "PRIVATE KEY"))
     except (ValueError, TypeError):
         raise WireError(Refusal.MALFORMED, "not the private key of a node certificate") from None
 
