@@ -175,6 +175,7 @@ class Connection(asyncio.Protocol):
         try:
             scope.node = self._port.judge(self._tls.certificate())
         except WireError as error:
+            _log.info("exchange port, %s: %s", self._peer(), error)
             self._refuse(403, error.code.value, error.zh)
             return
         if not scope.path.startswith(PREFIX):
