@@ -12,7 +12,7 @@ import pkcs11
 import pytest
 
 from tests.wire.builders import CITY, CITY_CARD, NOW, content, find_card, seeded
-from zhengtong.wire.envelope import open_envelope, seal
+from zhengtong.wire.envelope import open_envelope, seal_disclosed
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import NodeCard, NodeKeys
 from zhengtong.wire.token_suite import Token, TokenError, TokenSuite, keys_in, make_keys
@@ -57,10 +57,10 @@ def test_others_see_an_ordinary_node(keys: NodeKeys) -> None:
 
 def test_a_letter_goes_both_ways(keys: NodeKeys) -> None:
     card = card_of(keys)
-    inward = seal(content(), CITY, (card,), None, seeded(1))
+    inward = seal_disclosed(content(), CITY, (card,), None, seeded(1)).envelope
     assert open_envelope(inward, keys, find_card).content == content()
     answer = content(origin="fugou")
-    outward = seal(answer, keys, (CITY_CARD,), None, seeded(2))
+    outward = seal_disclosed(answer, keys, (CITY_CARD,), None, seeded(2)).envelope
     assert open_envelope(outward, CITY, {card.signing_kid: card}.get).content == answer
 
 
@@ -83,7 +83,7 @@ def test_keys_are_never_made_twice(keys: NodeKeys) -> None:
 
 def test_a_letter_for_somebody_else_is_refused_for_good(keys: NodeKeys) -> None:
     stranger = NodeKeys.generate("fugou", rng=seeded(3))
-    envelope = seal(content(), CITY, (card_of(stranger),), None, seeded(1))
+    envelope = seal_disclosed(content(), CITY, (card_of(stranger),), None, seeded(1)).envelope
     with pytest.raises(WireError) as refused:
         open_envelope(envelope, keys, find_card)
     assert refused.value.code is Refusal.UNDECRYPTABLE
@@ -97,7 +97,7 @@ def test_a_useless_point_never_reaches_the_token(keys: NodeKeys, point: bytes) -
 
 
 def test_threads_share_one_token(keys: NodeKeys) -> None:
-    envelope = seal(content(), CITY, (card_of(keys),), None, seeded(1))
+    envelope = seal_disclosed(content(), CITY, (card_of(keys),), None, seeded(1)).envelope
     with ThreadPoolExecutor(4) as pool:
         opened = pool.map(lambda _: open_envelope(envelope, keys, find_card).content, range(60))
         signed = pool.map(lambda n: keys.suite.sign(keys.signing, bytes([n])), range(60))
@@ -125,13 +125,16 @@ def test_what_is_missing_is_named(token: Token, said: str) -> None:
 
 
 def test_an_unplugged_token_does_not_condemn_the_letter(keys: NodeKeys) -> None:
-    envelope = seal(content(), CITY, (card_of(keys),), None, seeded(1))
+    first, second = (
+        seal_disclosed(content(), CITY, (card_of(keys),), None, seeded(seed)).envelope
+        for seed in (1, 2)
+    )
     session = FUGOU.open()
     unplugged = NodeKeys("fugou", TokenSuite(session, "fugou"), keys.signing, keys.agreement)
-    assert open_envelope(envelope, unplugged, find_card).content == content()
+    assert open_envelope(first, unplugged, find_card).content == content()
     assert unplugged.suite.sign(unplugged.signing, b"text")
     session.close()
     with pytest.raises(TokenError, match="key agreement with fugou-agreement"):
-        open_envelope(envelope, unplugged, find_card)
+        open_envelope(second, unplugged, find_card)
     with pytest.raises(TokenError, match="signing with fugou-signing"):
         unplugged.suite.sign(unplugged.signing, b"text")

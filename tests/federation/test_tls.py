@@ -187,7 +187,7 @@ def test_the_doorbell_rings_over_tls(pair: tuple[Site, Site]) -> None:
     keys = _certify(fugou, authority)
     centre.start()
     _meet(centre, fugou, keys)
-    proof = bytes.fromhex(fugou.do("batch", to="centre"))
+    proof = bytes.fromhex(fugou.do("proof", to="centre"))
     header = {"Authorization": f"Batch {base64.urlsafe_b64encode(proof).decode()}"}
     caller = Caller(centre, keys, keys).http
     caller.request("GET", "/exchange/doorbell", headers=header)

@@ -17,7 +17,7 @@ from tests.wire import builders
 from tests.wire.builders import NOW, content, node, seeded
 from tests.wire.gm_engines import BOTH, SUITES
 from zhengtong.wire import gm, sm2, sm2_libcrypto, suite
-from zhengtong.wire.envelope import open_envelope, seal
+from zhengtong.wire.envelope import open_envelope, seal_disclosed
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.evidence import pack
 from zhengtong.wire.evidence_check import verify
@@ -70,14 +70,19 @@ def test_what_one_library_signs_the_other_verifies_and_no_bit_of_it_may_change(
 def test_what_one_library_wraps_the_other_unwraps(
     sender: GmSuite, receiver: GmSuite, key: bytes
 ) -> None:
-    header, wrapped = sender.wrap(AGREEMENT.public, key, HEADER, seeded(1))
-    assert len(wrapped) == 12 + len(key) + 16
-    assert receiver.unwrap(AGREEMENT, header, wrapped, HEADER) == key
+    header, secret = sender.agree(AGREEMENT.public, seeded(1))
+    letters = [sender.wrap(secret, key, HEADER) for _ in range(2)]
+    assert letters[0] != letters[1]
+    for wrapped in letters:
+        assert len(wrapped) == 12 + len(key) + 16
+        assert receiver.unwrap(AGREEMENT, header, wrapped, HEADER) == key
 
 
 @engines
 def test_no_bit_of_a_wrapped_key_may_change(suite: GmSuite) -> None:
-    header, wrapped = suite.wrap(AGREEMENT.public, bytes(range(16)), HEADER, seeded(1))
+    header, secret = suite.agree(AGREEMENT.public, seeded(1))
+    wrapped = suite.wrap(secret, bytes(range(16)), HEADER)
+    assert secret.wrap_key.hex() not in repr(secret)
     for bit in range(0, 8 * len(header[WRAP_KEY]), 3):
         with refusal():
             suite.unwrap(AGREEMENT, {WRAP_KEY: flipped(header[WRAP_KEY], bit)}, wrapped, HEADER)
@@ -138,7 +143,7 @@ def test_a_public_key_that_is_none_is_refused(suite: GmSuite, public: bytes) -> 
     with pytest.raises(ValueError, match="public key"):
         suite.check_public(public, AGREEMENT.public)
     with pytest.raises(ValueError, match="public key"):
-        suite.wrap(public, bytes(16), HEADER, seeded(1))
+        suite.agree(public, seeded(1))
     assert not suite.verify(public, suite.sign(SIGNING, b""), b"")
 
 
@@ -234,7 +239,9 @@ def test_nodes_of_both_suites_read_one_letter(from_suite: str, recovery_suite: s
     recovery, recovery_card = node("recovery", "恢复密钥", 15, suite=recovery_suite)
     known = {sender_card.signing_kid: sender_card}.get
     letter = content(b"to all of you")
-    envelope = seal(letter, sender, [card for _, card in readers], recovery_card, seeded(1))
+    envelope = seal_disclosed(
+        letter, sender, [card for _, card in readers], recovery_card, seeded(1)
+    ).envelope
     for keys, _ in readers:
         opened = open_envelope(envelope, keys, known)
         assert opened.content == letter
@@ -249,7 +256,7 @@ def test_nodes_of_both_suites_read_one_letter(from_suite: str, recovery_suite: s
 def test_a_signature_of_one_suite_counts_in_no_other() -> None:
     keys, card = node("fugou", "扶沟县", 12, suite="gm")
     letter = dataclasses.replace(content(), origin="fugou")
-    envelope = seal(letter, keys, (card,), None, seeded(1))
+    envelope = seal_disclosed(letter, keys, (card,), None, seeded(1)).envelope
     with pytest.raises(WireError) as refused:
         open_envelope(envelope, keys, lambda _: dataclasses.replace(card, suite="intl"))
     assert refused.value.code is Refusal.BAD_SIGNATURE
@@ -298,6 +305,8 @@ def test_every_algorithm_number_finds_the_suite() -> None:
         "wrap_algorithm": -66102,
         "content_algorithm": -66103,
         "hash_algorithm": -66104,
+        "tree_signature_algorithm": -66106,
+        "tree_algorithm": -66107,
     }
     assert all(suite_for(kind, number) is GM for kind, number in numbers.items())
     with pytest.raises(WireError, match="unknown hash_algorithm -66105"):

@@ -72,7 +72,8 @@ def test_we_verify_openssls_signature(suite: GmSuite, files: Files) -> None:
 @engines
 def test_openssl_unwraps_our_key(suite: GmSuite, files: Files) -> None:
     """SM2 opens the wrap key; under it the content key lies in SM4-GCM, which is counter mode."""
-    header, wrapped = suite.wrap(files.key.public, bytes(range(32)), b"", seeded(1))
+    header, secret = suite.agree(files.key.public, seeded(1))
+    wrapped = suite.wrap(secret, bytes(range(32)), b"")
     (encrypted,) = header.values()
     ciphertext = files.write("ciphertext", sm2.ciphertext_to_der(encrypted))
     wrap_key = openssl("pkeyutl", "-decrypt", "-inkey", files.ours, "-in", ciphertext)

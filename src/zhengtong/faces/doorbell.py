@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.db.models import Sum
 
 from zhengtong.faces.exchange import caller
 from zhengtong.faces.server.streams import Request, Stream
@@ -21,18 +22,17 @@ from zhengtong.faces.watch import Watch
 from zhengtong.kernel import moment
 from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.identity import finder
-from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.kernel.messages.models import LinkLane, Neighbour
 from zhengtong.wire.batch import decode_batch, require_fresh
 from zhengtong.wire.errors import WireError
 
 SCHEME = "Batch "
 MAX_PROOF = 16 * 1024
-MAIL = b"mail\n"
 TEXT = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
 
 
 async def listen(request: Request) -> Stream:
-    """One line `mail` when letters wait for the neighbour, and another for every new one."""
+    """A line `mail 0 2`, at every new letter: the lanes in which mail waits for the neighbour."""
     proof = request.headers.get("authorization", "")
     name = await request.in_thread(who, proof, request.node, request.client)
     if name is None:
@@ -50,16 +50,17 @@ def who(authorization: str, node: str, client: str) -> str | None:
         by_certificate = caller(node, urlsplit(f"//{client}").hostname or "")
         neighbours = Neighbour.objects.filter(suspended=False)
         batch = decode_batch(proof, finder(*neighbours), receiver=settings.NODE.name)
-        require_fresh(batch, 0, moment.now())
+        require_fresh(batch.standing, 0, moment.now())
     except (WireError, binascii.Error, UnicodeEncodeError):
         return None
-    return batch.sender if by_certificate in (None, batch.sender) else None
+    sender = batch.standing.sender
+    return sender if by_certificate in (None, sender) else None
 
 
 async def _mail(request: Request, name: str) -> AsyncIterator[bytes]:
     async for _ in _letters.changes([name], request.in_thread):
-        if await request.in_thread(_waiting, name):
-            yield MAIL
+        if lanes := await request.in_thread(_waiting, name):
+            yield b"mail %s\n" % " ".join(map(str, lanes)).encode()
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -67,15 +68,16 @@ async def _nothing() -> AsyncIterator[bytes]:
         yield line
 
 
-def _waiting(name: str) -> bool:
+def _waiting(name: str) -> tuple[int, ...]:
     close_old_connections()
-    return exchange.has_mail(name)
+    return exchange.to_say(name)
 
 
 def _look(mark: dict[str, int] | None) -> tuple[dict[str, int], frozenset[str] | None]:
     """Which neighbours have been given new numbers since the last look."""
     close_old_connections()
-    sealed = dict(Neighbour.objects.values_list("name", "sealed"))
+    lanes = LinkLane.objects.values_list("neighbour__name").annotate(high=Sum("sealed"))
+    sealed = dict(lanes.values_list("neighbour__name", "high"))
     if mark is None:
         return sealed, None
     return sealed, frozenset(name for name, high in sealed.items() if high > mark.get(name, 0))

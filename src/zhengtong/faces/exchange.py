@@ -20,8 +20,8 @@ from zhengtong.kernel.messages.exchange import answer
 from zhengtong.kernel.messages.identity import finder
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.node import LOOPBACK
-from zhengtong.wire import cose
-from zhengtong.wire.batch import MAX_BATCH
+from zhengtong.wire import cbor, cose
+from zhengtong.wire.batch import MAX_BATCH, MAX_STANDING
 from zhengtong.wire.certificate_faults import BadCertificate, Fault
 from zhengtong.wire.errors import Refusal, WireError
 
@@ -70,7 +70,8 @@ def require_own(batch: bytes, node: str | None) -> None:
     """Refuse a batch that is not signed with a key of the node that brings it. Raises WireError."""
     if node is None:
         return
-    key = cose.parse(batch, cose.BATCH, MAX_BATCH).kid
+    signed, _ = cbor.read_bstr(batch, 0)
+    key = cose.parse(signed, cose.STANDING, MAX_STANDING).kid
     if finder(*Neighbour.objects.filter(name=node))(key) is None:
         raise BadCertificate(Fault.WRONG_NODE, f"certificate of {node}, batch of another")
 

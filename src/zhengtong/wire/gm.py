@@ -9,6 +9,8 @@ COSE has no numbers for these algorithms, so they take these from its private-us
                            recipient's protected header is the additional data
     -66103  SM4-GCM        GB/T 32907, RFC 8998: key 16, nonce 12, tag 16 bytes
     -66104  SM3            GB/T 32905: 32 bytes
+    -66106  SM2 over a tree  one signature for many messages, as in `tree_signature`
+    -66107  RFC 9162 with SM3  the verifiable data structure of receipts (RFC 9942)
 
 A public key is 04‖x‖y, 65 bytes, on the curve of GB/T 32918.5. In a signed note (C2SP) an SM2
 signature has type ff, the one for kinds without a number.
@@ -22,6 +24,7 @@ the examples of the standard is passed over.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -39,18 +42,30 @@ _WRAP_KEY = -66105
 _KEY, _NONCE, _TAG = 16, 12, 16
 
 
+@dataclass(frozen=True)
+class _Agreed:
+    """A wrap key that the other side can read, and where the nonces under it come from."""
+
+    wrap_key: bytes = field(repr=False)
+    rng: Rng
+
+
 class GmSuite:
     name = "gm"
     signature_algorithm = -66101
     wrap_algorithm = -66102
     content_algorithm = -66103
     hash_algorithm = -66104
+    tree_signature_algorithm = -66106
+    tree_algorithm = -66107
     note_algorithm = 255
     key_length = _KEY
     nonce_length = _NONCE
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # The letters of one batch share a wrap key, so it is decrypted once.
+        self._wrap_key = lru_cache(maxsize=64)(self._decrypt)
 
     def hash(self, data: bytes) -> bytes:
         return _sm3(data)
@@ -83,13 +98,15 @@ class GmSuite:
         except ValueError:
             return False
 
-    def wrap(
-        self, public: bytes, content_key: bytes, protected: bytes, rng: Rng
-    ) -> tuple[dict[int, Any], bytes]:
+    def agree(self, public: bytes, rng: Rng) -> tuple[dict[int, Any], Handle]:
         sm2.check_public(public)
-        wrap_key, nonce = rng(_KEY), rng(_NONCE)
-        encrypted = sm2.ciphertext_from_der(self.engine.encrypt(public, wrap_key))
-        return {_WRAP_KEY: encrypted}, nonce + self.seal(wrap_key, nonce, content_key, protected)
+        agreed = _Agreed(rng(_KEY), rng)
+        encrypted = self.engine.encrypt(public, agreed.wrap_key)
+        return {_WRAP_KEY: sm2.ciphertext_from_der(encrypted)}, agreed
+
+    def wrap(self, secret: Handle, content_key: bytes, protected: bytes) -> bytes:
+        nonce: bytes = secret.rng(_NONCE)
+        return nonce + self.seal(secret.wrap_key, nonce, content_key, protected)
 
     def unwrap(
         self, handle: Handle, header: dict[int, Any], wrapped: bytes, protected: bytes
@@ -97,8 +114,11 @@ class GmSuite:
         encrypted = header.get(_WRAP_KEY)
         if type(encrypted) is not bytes or len(encrypted) != sm2.OVERHEAD + _KEY:
             raise ValueError("no wrap key")
-        wrap_key = self.engine.decrypt(handle, sm2.ciphertext_to_der(encrypted))
-        return self.open(wrap_key, wrapped[:_NONCE], wrapped[_NONCE:], protected)
+        key = self._wrap_key(handle, encrypted)
+        return self.open(key, wrapped[:_NONCE], wrapped[_NONCE:], protected)
+
+    def _decrypt(self, handle: PrivateKey, encrypted: bytes) -> bytes:
+        return self.engine.decrypt(handle, sm2.ciphertext_to_der(encrypted))
 
     def seal(self, key: bytes, nonce: bytes, plaintext: bytes, bound: bytes) -> bytes:
         encryptor = Cipher(algorithms.SM4(key), modes.GCM(nonce)).encryptor()
