@@ -25,6 +25,7 @@ from zhengtong.wire.certificates import (
     issue,
     load_key,
     node_of,
+    revoke,
 )
 from zhengtong.wire.errors import Refusal, WireError
 
@@ -134,6 +135,22 @@ def test_a_certificate_that_names_no_single_node(uris: list[str]) -> None:
 
 
 @both
+def test_a_certificate_is_taken_back_by_its_own_authority_alone(suite: str) -> None:
+    authority, certificate, _ = certified(suite)
+    stranger = create_authority("henan", suite, NOW)
+    others = revoke(authority, [], 1, NOW) + revoke(stranger, [certificate], 1, NOW)
+    assert node_of(certificate, authority.certificate, NOW, others) == "fugou"
+    lists = others + revoke(authority, [certificate], 2, NOW)
+    with pytest.raises(BadCertificate) as refused:
+        node_of(certificate, authority.certificate, NOW + 90 * DAY, lists)  # the next is overdue
+    assert refused.value.fault is Fault.REVOKED
+    damaged = b"-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n"
+    with pytest.raises(BadCertificate) as unreadable:
+        node_of(certificate, authority.certificate, NOW, damaged)
+    assert unreadable.value.fault is Fault.UNREADABLE
+
+
+@both
 def test_only_a_node_s_own_request_is_signed(suite: str) -> None:
     authority, _, _ = certified(suite)
     _, request = create_request("fugou", suite)
@@ -221,6 +238,31 @@ class TestOpenssl:
         identifier = ["-vfyopt", "distid:1234567812345678"] if suite == "gm" else []
         assert "verify OK" in self.said("req", "-verify", *identifier, "-in", paths["request"])
         assert "Key is valid" in self.said("pkey", "-check", "-noout", "-in", paths["key"])
+
+    @both
+    def test_it_sees_what_was_taken_back(self, suite: str, tmp_path: Path) -> None:
+        authority, certificate, _ = certified(suite)
+        _, request = create_request("shenqiu", suite)
+        kept = issue(authority, request, "shenqiu", [], NOW)
+        files = {
+            "ca": authority.certificate,
+            "crl": revoke(authority, [certificate], 1, NOW),
+            "taken": certificate,
+            "kept": kept,
+        }
+        for name, pem in files.items():
+            (tmp_path / name).write_bytes(pem)
+        if suite == "intl":  # `openssl crl` takes no identifier
+            listed = ["-CAfile", str(tmp_path / "ca"), "-in", str(tmp_path / "crl")]
+            assert "verify OK" in self.said("crl", "-noout", *listed)
+            chain = ["-crl_check", "-CRLfile", str(tmp_path / "crl"), *listed[:2]]
+            at = ["-attime", str(int(NOW.timestamp()))]
+            assert "OK" in self.said("verify", *chain, *at, str(tmp_path / "kept"))
+            with pytest.raises(AssertionError, match="certificate revoked"):
+                self.said("verify", *chain, *at, str(tmp_path / "taken"))
+        text = self.said("crl", "-noout", "-text", "-in", str(tmp_path / "crl"))
+        serial = x509.load_pem_x509_certificate(certificate).serial_number
+        assert f"{serial:X}" in text
 
     @both
     def test_it_reads_the_same_facts(self, suite: str, tmp_path: Path) -> None:

@@ -95,4 +95,10 @@ def _words(error: Exception) -> str:
         return f"上级节点:{error.zh}"
     if isinstance(error, NoCredentials):
         return f"{NO_CREDENTIALS}({error})"
-    return f"{REFUSED_HANDSHAKE}({error})"
+    return f"{REFUSED_HANDSHAKE}({_cause(error)})"
+
+
+def _cause(error: Exception) -> str:
+    """OpenSSL's own words, out of the list of triples in which it hands them over."""
+    found = error.args[0] if error.args else ""
+    return ", ".join(part[2] for part in found) if isinstance(found, list) else str(error)
