@@ -73,7 +73,9 @@ class Served:
         self.application = Application(
             None, site, {"/exchange/stream": stream}, upload_limit=UPLOAD_LIMIT
         )
-        self.port = ExchangePort(self.application, "127.0.0.1", self.number, own.context, own.judge)
+        self.port = ExchangePort(
+            self.application, "127.0.0.1", self.number, own.context, own.judge, {"/exchange/join"}
+        )
         self.loop = uvloop.new_event_loop()
         self.loop.create_task(self.port.serve())
         self.thread = threading.Thread(target=self.loop.run_forever)

@@ -72,6 +72,14 @@ def test_a_stranger_s_certificate_is_refused(served: Served, tmp_path: Path) -> 
     assert answer.status == 403 and "认可的证书机构" in json.loads(said)["text"]
 
 
+def test_a_node_that_is_still_to_join_may_ask_for_that_alone(served: Served) -> None:
+    newcomer = served.connect(named=False)
+    answer, said = ask(newcomer, "/exchange/join")
+    assert (answer.status, json.loads(said)["zhengtong.node"]) == (200, "")
+    assert ask(newcomer, "/exchange")[0].status == 403
+    assert ask(served.connect(named=False), "/exchange/join/../")[0].status == 403
+
+
 def test_nothing_but_the_exchange_is_served(served: Served) -> None:
     for path in ("/", "/sign-in", "/static/ui/base.css", "//exchange"):
         assert ask(served.connect(), path)[0].status == 404

@@ -34,6 +34,9 @@ STATUS = {
     Refusal.BAD_CERTIFICATE: 403,
 }
 
+WITHOUT_CERTIFICATE = ("/exchange/join", "/exchange/rekey")
+"""What a node asks that has no certificate yet, or has lost its keys; both are signed otherwise."""
+
 
 @csrf_exempt  # no cookie plays a part here: the batch's own signature is the authority
 @require_POST

@@ -108,13 +108,14 @@ def exchange_port(application: Application) -> ExchangePort:
     """Where other nodes are received, over TLS with certificates on both sides."""
     from django.conf import settings
 
+    from zhengtong.faces.exchange import WITHOUT_CERTIFICATE
     from zhengtong.faces.server.exchange_port import ExchangePort
     from zhengtong.kernel.messages.identity import own_credentials
 
     assert settings.NODE.exchange is not None
     host, port = settings.NODE.exchange
     shown = own_credentials()
-    return ExchangePort(application, host, port, shown.context, shown.judge)
+    return ExchangePort(application, host, port, shown.context, shown.judge, WITHOUT_CERTIFICATE)
 
 
 def bake_static() -> None:

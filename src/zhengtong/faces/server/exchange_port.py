@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, cast
 
 import h11
@@ -42,6 +42,7 @@ class ExchangePort:
 
     context    gives the TLS context for the next connection
     judge      the node named by a certificate (DER, or None); raises WireError
+    welcome    paths that may be asked without a certificate; `scope.node` is then empty
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class ExchangePort:
         port: int,
         context: Callable[[], SSL.Context],
         judge: Callable[[bytes | None], str],
+        welcome: Collection[str] = (),
     ) -> None:
         self.application, self.context, self.judge = application, context, judge
+        self.welcome = welcome
         self.open: set[Connection] = set()
         self.stopping = False
         self._socket = _listening(host, port)
@@ -175,9 +178,10 @@ class Connection(asyncio.Protocol):
         try:
             scope.node = self._port.judge(self._tls.certificate())
         except WireError as error:
-            _log.info("exchange port, %s: %s", self._peer(), error)
-            self._refuse(403, error.code.value, error.zh)
-            return
+            if scope.path not in self._port.welcome:
+                _log.info("exchange port, %s: %s", self._peer(), error)
+                self._refuse(403, error.code.value, error.zh)
+                return
         if not scope.path.startswith(PREFIX):
             self._refuse(404, "malformed", "本端口只用于节点之间的交换。")
             return
