@@ -28,6 +28,7 @@ from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.facts import encode
+from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.membership import admit as admit_card
 from zhengtong.kernel.messages.models import (
     Arrival,
@@ -40,6 +41,7 @@ from zhengtong.kernel.messages.models import (
 )
 from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.kernel.messages.sealing import seal_waiting
+from zhengtong.wire.attest import prove
 from zhengtong.wire.keys import NodeCard
 
 
@@ -179,7 +181,7 @@ def batch(to: str) -> str:
 
 def proof(to: str) -> str:
     """What shows a neighbour that it is us who open the doorbell, in hex."""
-    return exchange.links().prove(to).hex()
+    return prove(own_keys(), to, moment.now()).hex()
 
 
 def hear(batch: str) -> None:
