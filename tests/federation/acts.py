@@ -40,6 +40,7 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.outbox import Lane, post
+from zhengtong.kernel.messages.routes import way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.attest import prove
 from zhengtong.wire.keys import NodeCard
@@ -153,7 +154,7 @@ def post_bulk(node: str, number: int) -> None:
     ]
     Message.objects.bulk_create(messages)
     for message in messages:
-        post(message, [Neighbour.objects.get(name=node)], Lane.BULK)
+        post(message, [way_to(Neighbour.objects.get(name=node))], Lane.BULK)
 
 
 def reminders(clerk: str, document: str) -> int:

@@ -17,7 +17,13 @@ from tests.wire import builders
 from tests.wire.builders import NOW, content, node, seeded
 from tests.wire.gm_engines import BOTH, SUITES
 from zhengtong.wire import gm, sm2, sm2_libcrypto, suite
-from zhengtong.wire.envelope import open_envelope, seal_disclosed
+from zhengtong.wire.envelope import (
+    open_envelope,
+    open_to,
+    prepare,
+    seal_disclosed,
+    sign_together,
+)
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.evidence import pack
 from zhengtong.wire.evidence_check import verify
@@ -230,27 +236,33 @@ PAIRS = [("intl", "gm"), ("gm", "intl"), ("gm", "gm")]
 
 @pytest.mark.parametrize(("from_suite", "recovery_suite"), PAIRS)
 def test_nodes_of_both_suites_read_one_letter(from_suite: str, recovery_suite: str) -> None:
+    """Alone, and as one of several under one signature and one agreement per reader."""
     sender, sender_card = node("zhoukou", "周口市", 11, suite=from_suite)
     readers = [
         node("fugou", "扶沟县", 12, suite="intl"),
         node("shenqiu", "沈丘县", 13, suite="gm"),
         node("taikang", "太康县", 14, suite="gm"),
     ]
+    cards = [card for _, card in readers]
     recovery, recovery_card = node("recovery", "恢复密钥", 15, suite=recovery_suite)
-    known = {sender_card.signing_kid: sender_card}.get
-    letter = content(b"to all of you")
-    envelope = seal_disclosed(
-        letter, sender, [card for _, card in readers], recovery_card, seeded(1)
-    ).envelope
-    for keys, _ in readers:
-        opened = open_envelope(envelope, keys, known)
-        assert opened.content == letter
-        assert opened.sender == sender_card
-    assert open_envelope(envelope, recovery, known, recovering=True).content == letter
     stranger, _ = node("shenqiu", "沈丘县", 99, suite="gm")
-    with pytest.raises(WireError) as refused:
-        open_envelope(envelope, stranger, known)
-    assert refused.value.code is Refusal.UNDECRYPTABLE
+    known = {sender_card.signing_kid: sender_card}.get
+    letters = [content(f"letter {number}".encode()) for number in range(3)]
+    audience = open_to(cards, recovery_card, seeded(1))
+    many = [prepare(letter, sender, audience, seeded(2), together=True) for letter in letters]
+    made = [
+        (letters[0], seal_disclosed(letters[0], sender, cards, recovery_card, seeded(3))),
+        *zip(letters, sign_together(many, sender), strict=True),
+    ]
+    for letter, sealed in made:
+        for keys, _ in readers:
+            opened = open_envelope(sealed.envelope, keys, known)
+            assert (opened.content, opened.sender) == (letter, sender_card)
+        saved = open_envelope(sealed.envelope, recovery, known, recovering=True)
+        assert saved.content == letter
+        with pytest.raises(WireError) as refused:
+            open_envelope(sealed.envelope, stranger, known)
+        assert refused.value.code is Refusal.UNDECRYPTABLE
 
 
 def test_a_signature_of_one_suite_counts_in_no_other() -> None:

@@ -9,8 +9,8 @@ COSE has no numbers for these algorithms, so they take these from its private-us
                            recipient's protected header is the additional data
     -66103  SM4-GCM        GB/T 32907, RFC 8998: key 16, nonce 12, tag 16 bytes
     -66104  SM3            GB/T 32905: 32 bytes
-    -66106  SM2 over a tree  one signature for many messages, as in `tree_signature`
-    -66107  RFC 9162 with SM3  the verifiable data structure of receipts (RFC 9942)
+    -66106  SM2 tree       one SM2 signature for many messages: see `tree_signature`
+    -66107  SM3 tree       RFC 9162 with SM3, the verifiable data structure of receipts (RFC 9942)
 
 A public key is 04‖x‖y, 65 bytes, on the curve of GB/T 32918.5. In a signed note (C2SP) an SM2
 signature has type ff, the one for kinds without a number.
@@ -118,7 +118,11 @@ class GmSuite:
         return self.open(key, wrapped[:_NONCE], wrapped[_NONCE:], protected)
 
     def _decrypt(self, handle: PrivateKey, encrypted: bytes) -> bytes:
-        return self.engine.decrypt(handle, sm2.ciphertext_to_der(encrypted))
+        ciphertext = sm2.ciphertext_to_der(encrypted)
+        try:
+            return self.engine.decrypt(handle, ciphertext)
+        except ValueError:
+            raise ValueError("the key is wrapped for somebody else") from None
 
     def seal(self, key: bytes, nonce: bytes, plaintext: bytes, bound: bytes) -> bytes:
         encryptor = Cipher(algorithms.SM4(key), modes.GCM(nonce)).encryptor()

@@ -34,8 +34,8 @@ class Gmssl:
     def decrypt(self, key: PrivateKey, ciphertext: bytes) -> bytes:
         try:
             plaintext: bytes = gmssl_pyx.sm2_decrypt(key.secret, ciphertext)
-        except gmssl_pyx.GmsslInnerError:
-            raise ValueError("the key is wrapped for somebody else") from None
+        except gmssl_pyx.GmsslInnerError as problem:
+            raise ValueError(str(problem)) from None
         return plaintext
 
 

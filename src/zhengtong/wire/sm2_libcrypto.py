@@ -31,7 +31,7 @@ _CURVE = bytes.fromhex("a00a06082a811ccf5501822da144034200")
 
 _OPERATION = [c_void_p, c_char_p, POINTER(c_size_t), c_char_p, c_size_t]
 _DECODE = [c_void_p, POINTER(c_void_p), c_long]
-_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "OpenSSL_version_num": (c_ulong, []),
     "ERR_clear_error": (None, []),
     "d2i_PUBKEY": (c_void_p, _DECODE),
@@ -56,7 +56,7 @@ class Libcrypto:
     def __init__(self, library: CDLL) -> None:
         """Raises AttributeError if the library lacks a function, OSError if it is too old."""
         self.library = library
-        for name, (result, arguments) in _SIGNATURES.items():
+        for name, (result, arguments) in _FUNCTIONS.items():
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
         if library.OpenSSL_version_num() < _OLDEST:

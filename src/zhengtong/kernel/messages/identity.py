@@ -9,7 +9,7 @@ from django.conf import settings
 from zhengtong.kernel import moment
 from zhengtong.kernel.messages.credentials import Credentials
 from zhengtong.kernel.messages.keyfile import read_keys
-from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.kernel.messages.models import Neighbour, Route
 from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys
 
 
@@ -41,9 +41,9 @@ def own_card() -> NodeCard:
 _cards: dict[bytes, NodeCard] = {}
 
 
-def card_of(neighbour: Neighbour) -> NodeCard:
-    """The verified card of a neighbour; verifying once per process and card is enough."""
-    raw = bytes(neighbour.card)
+def card_of(node: Neighbour | Route) -> NodeCard:
+    """The verified card of a known node; verifying once per process and card is enough."""
+    raw = bytes(node.card)
     if raw not in _cards:
         _cards[raw] = NodeCard.from_cbor(raw)
     return _cards[raw]
