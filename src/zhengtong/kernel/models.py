@@ -15,6 +15,16 @@ from zhengtong.kernel.directory.models import (
 from zhengtong.kernel.directory.sessions import OpenSession
 from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.flow.models import Case, Step
+from zhengtong.kernel.membership.models import (
+    Approval,
+    DirectoryVersion,
+    FormerCard,
+    Invitation,
+    JoinAttempt,
+    Member,
+    Rotation,
+    RotationAnswer,
+)
 from zhengtong.kernel.messages.models import (
     Arrival,
     Cosignature,
@@ -42,6 +52,7 @@ from zhengtong.kernel.tasks import Task
 
 __all__ = [
     "Appointment",
+    "Approval",
     "Arrival",
     "AuditCheckpoint",
     "AuditEntry",
@@ -51,10 +62,14 @@ __all__ = [
     "Cosignature",
     "Counter",
     "Day",
+    "DirectoryVersion",
     "Division",
+    "FormerCard",
     "Grant",
     "Handling",
     "IncomingFile",
+    "Invitation",
+    "JoinAttempt",
     "Lease",
     "Letter",
     "LinkAlarm",
@@ -62,6 +77,7 @@ __all__ = [
     "LogBlock",
     "LogHead",
     "LogTile",
+    "Member",
     "Message",
     "Named",
     "Neighbour",
@@ -74,6 +90,8 @@ __all__ = [
     "Post",
     "PostDuty",
     "Receipt",
+    "Rotation",
+    "RotationAnswer",
     "Sent",
     "SignInAttempt",
     "Step",

@@ -43,6 +43,8 @@ def resend(act: Act, letter: int) -> Letter:
     if not (refused().filter(pk=letter).exists() or stuck().filter(pk=letter).exists()):
         raise Refused("这封信件没有被拒收，或者已经重发，不必再发。")
     neighbour, message = found.neighbour, found.message
+    if neighbour.expelled:
+        raise Refused(f"“{neighbour.title}”已被除名，不能再向其发信。")
     if not may_enter(message.level, neighbour.ceiling):
         raise AboveCeiling(
             f"“{neighbour.title}”最高只能接收“{Level(neighbour.ceiling).word}”信息，"

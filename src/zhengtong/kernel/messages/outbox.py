@@ -81,10 +81,13 @@ def post(message: Message, neighbours: Iterable[Neighbour], lane: int) -> None:
 
 def _neighbours(names: set[str], level: int, telling: Telling) -> list[Neighbour]:
     """The links the letters leave by; refuses an unknown node or one whose ceiling is too low."""
-    found = list(Neighbour.objects.filter(name__in=names)) if names else []
+    found = list(Neighbour.objects.filter(name__in=names, expelled=False)) if names else []
     missing = names - {item.name for item in found}
     if missing:
-        raise Refused(f"尚未与节点 {'、'.join(sorted(missing))} 建立连接，无法送达。请联系管理员。")
+        raise Refused(
+            f"尚未与节点 {'、'.join(sorted(missing))} 建立连接，或该节点已被除名，无法送达。"
+            "请联系管理员。"
+        )
     for neighbour in found:
         if not may_enter(level, neighbour.ceiling):
             raise AboveCeiling(

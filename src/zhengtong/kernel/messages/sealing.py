@@ -14,7 +14,7 @@ from django.db.models import F
 from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.messages import exchange, facts, pieces
-from zhengtong.kernel.messages.identity import card_of, own_keys
+from zhengtong.kernel.messages.identity import card_of, own_keys, recovery_of
 from zhengtong.kernel.messages.letter_body import pack
 from zhengtong.kernel.messages.models import Letter, LinkLane, Message, Neighbour, Sent
 from zhengtong.wire.envelope import (
@@ -68,7 +68,7 @@ def _seal_for(neighbour: Neighbour) -> bool:
     if not letters:
         return False
     _stay_behind(neighbour, letters)
-    audience = open_to([card_of(neighbour)], None, os.urandom)
+    audience = open_to([card_of(neighbour)], recovery_of(neighbour), os.urandom)
     prepared: dict[int, Unsigned] = {}
     problems: dict[int, str] = {}
     for letter in letters:
