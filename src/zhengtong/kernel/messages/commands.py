@@ -44,6 +44,8 @@ def resend(act: Act, letter: int) -> Letter:
     if not (refused().filter(pk=letter).exists() or stuck().filter(pk=letter).exists()):
         raise Refused("这封信件没有被拒收，或者已经重发，不必再发。")
     message = found.message
+    if found.neighbour.expelled:
+        raise Refused(f"“{found.neighbour.title}”已被除名，不能再向其发信。")
     way = ways_to([found.destination]).get(found.destination)
     if way is None or found.envelope:
         raise Refused("这封信件是替别的节点转送的，或已没有送达的路径，请由发信节点重发。")
