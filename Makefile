@@ -35,6 +35,6 @@ bench: ## measure; prints a table and writes bench/latest.json
 
 lock: ## renew requirements/*.txt; UPGRADE=--upgrade takes newer versions
 	@tools/setup test
-	cd requirements && for set in base test uv; do ../$(BIN)/uv pip compile --quiet $(UPGRADE) \
+	cd requirements && for set in base nats test uv; do ../$(BIN)/uv pip compile --quiet $(UPGRADE) \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  $$set.in -o $$set.txt || exit 1; done

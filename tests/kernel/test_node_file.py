@@ -154,7 +154,7 @@ TABLES = {
     '[serve]\nthreads = "4"': (5, "write a whole number from 1 to 64"),
     "[serve]\nweb_processes = 1.5": (5, "write a whole number from 1 to 64"),
     "[serve]\nmax_upload_mb = 5000": (5, "write a whole number from 1 to 4096"),
-    "[server]\nworkers = 1": (4, "unknown table; known: node, parent, engines, serve"),
+    "[server]\nworkers = 1": (4, "unknown table; known: node, parent, nats, engines, serve"),
     "[serve] # 进程\n# workers = 1\nworkers = 0": (6, "write a whole number from 1 to 16"),
 }
 

@@ -24,8 +24,7 @@ from zhengtong.kernel.capability import capabilities
 from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.extraction import extract_text
 from zhengtong.kernel.files import StoredFile, path_of
-from zhengtong.kernel.messages import reactions, sealing, timers
-from zhengtong.kernel.messages.courier import Courier
+from zhengtong.kernel.messages import reactions, roads, sealing, timers
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Message
 from zhengtong.kernel.search.indexer import Indexer
@@ -57,11 +56,11 @@ class Worker:
         )
 
     def run(self) -> None:
-        """Work until told to stop; the courier dials in a thread of its own."""
+        """Work until told to stop; every courier is a thread of its own."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
-        courier = Courier(self.name) if settings.NODE.parent else None
-        if courier:
+        couriers = roads.couriers(self.name)
+        for courier in couriers:
             courier.start()
         with Bell("worker") as bell, at_work():
             while not self._stopping.is_set():
@@ -70,7 +69,7 @@ class Worker:
                     bell.drain()
                 else:
                     bell.wait(1.0)
-        if courier:
+        for courier in couriers:
             courier.stop()
         self.indexer.close()
 

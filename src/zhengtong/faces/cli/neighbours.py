@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zhengtong.faces.cli import roads
 from zhengtong.faces.cli.start import CommandFailed, enter
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def add(words: Any) -> None:
     admit.set_defaults(run=admit_card)
     listing = acts.add_parser("list", help="the neighbours and the state of their links")
     listing.set_defaults(run=list_neighbours)
+    roads.add(acts)
 
 
 def print_card(chosen: argparse.Namespace) -> int:

@@ -1,0 +1,48 @@
+"""Which neighbours are reached by which road, and how a road notes what has gone wrong."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from django.conf import settings
+
+from zhengtong.kernel.commands import Act, command, must_find
+from zhengtong.kernel.errors import Invalid
+from zhengtong.kernel.messages.exchange import storable
+from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.kernel.node import ROADS
+
+
+@command("messages.choose_road", title="选择节点间传输方式")
+def choose_road(act: Act, name: str, road: str) -> Neighbour:
+    """Let batches for a neighbour below take this road from now on; it must take the same.
+
+    What had been handed to the old road and was not receipted is offered again by itself.
+    """
+    if road not in ROADS:
+        raise Invalid({"road": f"没有“{road}”这种传输方式，可选：{'、'.join(ROADS)}。"})
+    neighbour = must_find(Neighbour.objects.filter(name=name))
+    neighbour.road = road
+    neighbour.save(update_fields=["road"])
+    act.note(node=name, road=road)
+    return neighbour
+
+
+def on_road(road: str) -> list[str]:
+    """The names of the neighbours reached by this road. For the parent, node.toml decides."""
+    parent = settings.NODE.parent
+    chosen = Neighbour.objects.filter(suspended=False, road=road).order_by("name")
+    below = list(chosen.values_list("name", flat=True))
+    if parent is None:
+        return below
+    known = Neighbour.objects.filter(name=parent.name, suspended=False).exists()
+    above = [parent.name] if parent.road == road and known else []
+    return above + [name for name in below if name != parent.name]
+
+
+def note_failure(name: str, failures: int, reason: str) -> None:
+    """Show on the page of links that the road to a neighbour fails. Never raises."""
+    with suppress(Exception):
+        Neighbour.objects.filter(name=name).update(
+            failures=failures, last_error=storable(reason, 200)
+        )
