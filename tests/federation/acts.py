@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Count
 
 from tests import build
@@ -26,7 +27,7 @@ from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
 from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
-from zhengtong.kernel.messages.facts import encode
+from zhengtong.kernel.messages.facts import decode, encode
 from zhengtong.kernel.messages.membership import admit as admit_card
 from zhengtong.kernel.messages.models import Arrival, Handling, Letter, Message, Neighbour, Sent
 from zhengtong.kernel.messages.outbox import Lane, post
@@ -229,3 +230,48 @@ def export_evidence(clerk: str, document: str) -> str:
     """The evidence file, in hex."""
     found = queries.documents(actor(clerk)).get(pk=document)
     return export(actor(clerk), found).hex()
+
+
+def post_lane(node: str, lane: int, number: int, level: int = 1) -> None:
+    """So many letters in one lane for a node, each telling its lane and place."""
+    neighbour = Neighbour.objects.get(name=node)
+    messages = []
+    for place in range(number):
+        told = Reminded(new_id(), f"{lane}:{place}", moment.now())
+        body = encode(told)
+        messages.append(
+            Message(kind=told.kind, body=body, level=level, origin="", at=told.at, pending=False)
+        )
+    with transaction.atomic():
+        Message.objects.bulk_create(messages)
+        for message in messages:
+            post(message, [neighbour], lane)
+
+
+def heard(origin: str) -> dict[int, list[int]]:
+    """By lane: the places that `post_lane` gave the letters from a node, as they arrived."""
+    found: dict[int, list[int]] = {}
+    for lane, place in _heard(origin):
+        found.setdefault(lane, []).append(place)
+    return found
+
+
+def heard_lanes(origin: str) -> list[int]:
+    """The lanes of those letters in the order in which they arrived."""
+    return [lane for lane, _ in _heard(origin)]
+
+
+def _heard(origin: str) -> list[tuple[int, int]]:
+    order = Arrival.objects.filter(neighbour__name=origin, message__isnull=False).order_by("pk")
+    messages = Message.objects.filter(kind=Reminded.kind).in_bulk()
+    told = [
+        decode(Reminded.kind, bytes(messages[pk].body))
+        for pk in order.values_list("message", flat=True)
+        if pk in messages
+    ]
+    return [(int(lane), int(place)) for lane, place in (fact.text.split(":") for fact in told)]
+
+
+def refusals() -> list[str]:
+    """Why neighbours refused letters of ours."""
+    return list(Sent.objects.exclude(refusal="").values_list("refusal", flat=True))

@@ -1,0 +1,200 @@
+"""One suite for every road: what is given to it arrives once, in order, or is visibly refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from tests.federation.city import Site, office_id, wait_until
+from tests.roads.conftest import COUNTY, OTHER
+from tests.roads.road import Road
+from zhengtong.kernel.messages.keyfile import create_keys
+
+CLERK, LEADER = "市府办办事员", "市府办领导"
+LANES = (0, 1, 2, 3)
+
+
+def await_(road: Road, condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    """Wait for the nodes, carrying on the way what must be carried by hand."""
+
+    def step() -> bool:
+        road.step()
+        return condition()
+
+    wait_until(step, seconds, what)
+
+
+def sites(road: Road) -> tuple[Site, Site, Site]:
+    found = road.city.sites
+    return found["centre"], found[COUNTY], found[OTHER]
+
+
+def met(road: Road) -> None:
+    centre, *counties = sites(road)
+    for county in counties:
+        await_(
+            road,
+            lambda county=county: (  # type: ignore[misc]
+                bool(centre.do("link", node=county.name)["met"])
+                and bool(county.do("link", node="centre")["met"])
+            ),
+            f"{county.name} and the centre to meet",
+        )
+
+
+def rest(road: Road, *chosen: Site) -> None:
+    """Everything has its receipt and its effect, and nothing was refused on the way."""
+    for site in chosen or sites(road):
+        await_(road, lambda site=site: at_rest(site.do("counts")), f"{site.name} to rest")  # type: ignore[misc]
+
+
+def at_rest(left: dict[str, int]) -> bool:
+    assert (left["refused"], left["dead"]) == (0, 0)
+    return not any(left[name] for name in ("pending", "waiting", "unreceipted"))
+
+
+def in_order(site: Site, origin: str, number: int, first: int = 0) -> bool:
+    """Whether each lane brought exactly these letters, once, in the order they were posted."""
+    heard = site.do("heard", origin=origin)
+    return all(heard.get(str(lane)) == list(range(first, first + number)) for lane in LANES)
+
+
+def test_all_lanes_both_ways_and_large_files(road: Road) -> None:
+    centre, county, other = sites(road)
+    met(road)
+    for lane in LANES:
+        centre.do("post_lane", node=COUNTY, lane=lane, number=150)
+        county.do("post_lane", node="centre", lane=lane, number=150)
+    document = centre.do(
+        "send",
+        clerk=CLERK,
+        leader=LEADER,
+        to=[str(office_id("扶沟县")), str(office_id("沈丘县"))],
+        title="关于做好防汛工作",
+        attachment="水位表" * 1_000_000,
+    )
+    for site, clerk in ((county, "扶沟县办事员"), (other, "沈丘县办事员")):
+        await_(
+            road,
+            lambda site=site, clerk=clerk: site.do("received", clerk=clerk) == {document: 1},  # type: ignore[misc]
+            f"the document to reach {site.name}",
+        )
+        text = site.do("attachment_of", clerk=clerk, document=document)
+        assert text == "水位表" * 1_000_000
+    county.do("sign_for", clerk="扶沟县办事员", document=document)
+    await_(road, lambda: centre.do("signed_for", clerk=CLERK) == [document], "the signature")
+    rest(road)
+    assert in_order(county, "centre", 150)
+    assert in_order(centre, COUNTY, 150)
+    assert other.do("heard", origin="centre") == {}
+
+
+def test_a_cut_loses_nothing_and_stops_nobody_else(road: Road) -> None:
+    centre, county, other = sites(road)
+    met(road)
+    road.cut(county)
+    centre.do("post_lane", node=COUNTY, lane=3, number=1000)
+    county.do("post_lane", node="centre", lane=2, number=200)
+    centre.do("post_lane", node=OTHER, lane=2, number=50)
+    await_(
+        road,
+        lambda: other.do("heard", origin="centre") == {"2": list(range(50))},
+        "the other county to be served",
+    )
+    await_(
+        road,
+        lambda: centre.do("counts")["unreceipted"] >= 100,
+        "the letters to stand before the cut",
+    )
+    centre.do("post_lane", node=COUNTY, lane=0, number=5)
+    assert county.do("heard", origin="centre") == {}
+    road.heal(county)
+    await_(
+        road,
+        lambda: county.do("heard", origin="centre") == {"0": [*range(5)], "3": [*range(1000)]},
+        "everything to arrive after the cut",
+    )
+    rest(road)
+    assert centre.do("heard", origin=COUNTY) == {"2": list(range(200))}
+    order = county.do("heard_lanes", origin="centre")
+    assert order.index(0) < 700, "the emergency did not wait behind the bulk"
+    await_(
+        road,
+        lambda: county.do("link", node="centre")["failures"] == 0,
+        "the link to be shown as sound again",
+    )
+
+
+def test_five_hundred_documents_while_processes_die(road: Road) -> None:
+    centre, county, _ = sites(road)
+    met(road)
+    to = [str(office_id("扶沟县"))]
+    documents = centre.do("prepare", clerk=CLERK, leader=LEADER, to=to, number=500)
+    for place, document in enumerate(documents):
+        if place in (100, 300):
+            road.kill(county)
+        if place in (200, 400):
+            for site in (centre, county):
+                os.kill(site.children()[-1], signal.SIGKILL)  # the worker, with its couriers
+        centre.insist("dispatch", clerk=CLERK, document=document)
+    everything = dict.fromkeys(documents, 1)
+    await_(
+        road,
+        lambda: county.do("received", clerk="扶沟县办事员") == everything,
+        "every document to arrive exactly once",
+    )
+    rest(road)
+    for site in (centre, county):
+        wait_until(lambda site=site: site.do("counts")["unsealed"] == 0)  # type: ignore[misc]
+        site.stop()
+        assert not site.examine("--audit")
+
+
+def test_repeated_and_reordered_batches_do_no_harm(road: Road) -> None:
+    centre, county, _ = sites(road)
+    met(road)
+    for lane in LANES:
+        centre.do("post_lane", node=COUNTY, lane=lane, number=400)
+        county.do("post_lane", node="centre", lane=lane, number=400)
+    road.disturb(county, seed=20261125)
+    rest(road)
+    assert in_order(county, "centre", 400)
+    assert in_order(centre, COUNTY, 400)
+
+
+def test_refusals_come_back_with_their_reason(road: Road) -> None:
+    centre, county, _ = sites(road)
+    met(road)
+
+    # One letter is refused by itself, the others are taken: the county may hold less than it did.
+    county.stop()
+    before = county.node_file.read_text()
+    county.node_file.write_text(before.replace("[node]\n", '[node]\nceiling = "公开"\n'))
+    county.start()
+    centre.do("post_lane", node=COUNTY, lane=2, number=1, level=1)
+    centre.do("post_lane", node=COUNTY, lane=2, number=3, level=0)
+    await_(road, lambda: centre.do("refusals") == ["above_ceiling"], "the refusal of one letter")
+    await_(road, lambda: county.do("heard", origin="centre") == {"2": [0, 1, 2]}, "the others")
+
+    # Whole batches are refused: the county signs with keys that nobody has admitted.
+    county.stop()
+    keys = county.folder / "keys"
+    keys.rename(county.folder / "kept")
+    create_keys(keys, COUNTY)
+    county.start()
+    county.do("post_lane", node="centre", lane=1, number=3)
+    await_(
+        road,
+        lambda: "unknown_sender" in county.do("link", node="centre")["last_error"],
+        "the page of links to say why nothing passes",
+    )
+    assert centre.do("heard", origin=COUNTY) == {}
+
+    # With its own keys it goes on, and nothing is lost.
+    county.stop()
+    (keys / "node.pem").unlink()
+    keys.rmdir()
+    (county.folder / "kept").rename(keys)
+    county.start()
+    await_(road, lambda: centre.do("heard", origin=COUNTY) == {"1": [0, 1, 2]}, "what was refused")
