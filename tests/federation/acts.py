@@ -232,12 +232,12 @@ def export_evidence(clerk: str, document: str) -> str:
     return export(actor(clerk), found).hex()
 
 
-def post_lane(node: str, lane: int, number: int, level: int = 1) -> None:
-    """So many letters in one lane for a node, each telling its lane and place."""
+def post_lane(node: str, lane: int, number: int, mark: str, level: int = 1) -> None:
+    """So many letters in one lane for a node, each telling a mark, its lane and its place."""
     neighbour = Neighbour.objects.get(name=node)
     messages = []
     for place in range(number):
-        told = Reminded(new_id(), f"{lane}:{place}", moment.now())
+        told = Reminded(new_id(), f"{mark}:{lane}:{place}", moment.now())
         body = encode(told)
         messages.append(
             Message(kind=told.kind, body=body, level=level, origin="", at=told.at, pending=False)
@@ -248,28 +248,30 @@ def post_lane(node: str, lane: int, number: int, level: int = 1) -> None:
             post(message, [neighbour], lane)
 
 
-def heard(origin: str) -> dict[int, list[int]]:
+def heard(origin: str, mark: str) -> dict[int, list[int]]:
     """By lane: the places that `post_lane` gave the letters from a node, as they arrived."""
     found: dict[int, list[int]] = {}
-    for lane, place in _heard(origin):
+    for lane, place in _heard(origin, mark):
         found.setdefault(lane, []).append(place)
     return found
 
 
-def heard_lanes(origin: str) -> list[int]:
+def heard_lanes(origin: str, mark: str) -> list[int]:
     """The lanes of those letters in the order in which they arrived."""
-    return [lane for lane, _ in _heard(origin)]
+    return [lane for lane, _ in _heard(origin, mark)]
 
 
-def _heard(origin: str) -> list[tuple[int, int]]:
-    order = Arrival.objects.filter(neighbour__name=origin, message__isnull=False).order_by("pk")
-    messages = Message.objects.filter(kind=Reminded.kind).in_bulk()
-    told = [
-        decode(Reminded.kind, bytes(messages[pk].body))
-        for pk in order.values_list("message", flat=True)
-        if pk in messages
-    ]
-    return [(int(lane), int(place)) for lane, place in (fact.text.split(":") for fact in told)]
+def _heard(origin: str, mark: str) -> list[tuple[int, int]]:
+    arrived = Arrival.objects.filter(neighbour__name=origin, message__isnull=False).order_by("pk")
+    bodies = dict(Message.objects.filter(kind=Reminded.kind).values_list("pk", "body"))
+    found = []
+    for message in arrived.values_list("message", flat=True):
+        if message in bodies:
+            told = decode(Reminded.kind, bytes(bodies[message]))
+            assert isinstance(told, Reminded)
+            said, lane, place = told.text.split(":")
+            found += [(int(lane), int(place))] if said == mark else []
+    return found
 
 
 def refusals() -> list[str]:

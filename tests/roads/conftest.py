@@ -1,4 +1,7 @@
-"""A city for each test, over each road."""
+"""One city for each road, shared by the tests of a file: building three nodes takes long.
+
+Each test marks its own letters and leaves the links at rest.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,12 @@ def engine() -> Iterator[Engine]:
         yield made
 
 
-@pytest.fixture(params=ROADS, ids=lambda kind: kind.name)
-def road(request: pytest.FixtureRequest, tmp_path: Path, engine: Engine) -> Iterator[Road]:
+@pytest.fixture(scope="module", params=ROADS, ids=lambda kind: kind.name)
+def road(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, engine: Engine
+) -> Iterator[Road]:
     """The city node with two counties below, joined by the road and started."""
-    yield from laid(request.param, tmp_path, engine)
+    yield from laid(request.param, tmp_path_factory.mktemp(request.param.name), engine)
 
 
 def laid(kind: type[Road], folder: Path, engine: Engine) -> Iterator[Road]:

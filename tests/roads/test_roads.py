@@ -54,18 +54,18 @@ def at_rest(left: dict[str, int]) -> bool:
     return not any(left[name] for name in ("pending", "waiting", "unreceipted"))
 
 
-def in_order(site: Site, origin: str, number: int, first: int = 0) -> bool:
+def in_order(site: Site, origin: str, mark: str, number: int) -> bool:
     """Whether each lane brought exactly these letters, once, in the order they were posted."""
-    heard = site.do("heard", origin=origin)
-    return all(heard.get(str(lane)) == list(range(first, first + number)) for lane in LANES)
+    heard = site.do("heard", origin=origin, mark=mark)
+    return all(heard.get(str(lane)) == list(range(number)) for lane in LANES)
 
 
 def test_all_lanes_both_ways_and_large_files(road: Road) -> None:
     centre, county, other = sites(road)
     met(road)
     for lane in LANES:
-        centre.do("post_lane", node=COUNTY, lane=lane, number=150)
-        county.do("post_lane", node="centre", lane=lane, number=150)
+        centre.do("post_lane", node=COUNTY, lane=lane, number=150, mark="both")
+        county.do("post_lane", node="centre", lane=lane, number=150, mark="both")
     document = centre.do(
         "send",
         clerk=CLERK,
@@ -77,29 +77,29 @@ def test_all_lanes_both_ways_and_large_files(road: Road) -> None:
     for site, clerk in ((county, "扶沟县办事员"), (other, "沈丘县办事员")):
         await_(
             road,
-            lambda site=site, clerk=clerk: site.do("received", clerk=clerk) == {document: 1},  # type: ignore[misc]
+            lambda site=site, clerk=clerk: document in site.do("received", clerk=clerk),  # type: ignore[misc]
             f"the document to reach {site.name}",
         )
         text = site.do("attachment_of", clerk=clerk, document=document)
         assert text == "水位表" * 1_000_000
     county.do("sign_for", clerk="扶沟县办事员", document=document)
-    await_(road, lambda: centre.do("signed_for", clerk=CLERK) == [document], "the signature")
+    await_(road, lambda: document in centre.do("signed_for", clerk=CLERK), "the signature")
     rest(road)
-    assert in_order(county, "centre", 150)
-    assert in_order(centre, COUNTY, 150)
-    assert other.do("heard", origin="centre") == {}
+    assert in_order(county, "centre", "both", 150)
+    assert in_order(centre, COUNTY, "both", 150)
+    assert other.do("heard", origin="centre", mark="both") == {}
 
 
 def test_a_cut_loses_nothing_and_stops_nobody_else(road: Road) -> None:
     centre, county, other = sites(road)
     met(road)
     road.cut(county)
-    centre.do("post_lane", node=COUNTY, lane=3, number=1000)
-    county.do("post_lane", node="centre", lane=2, number=200)
-    centre.do("post_lane", node=OTHER, lane=2, number=50)
+    centre.do("post_lane", node=COUNTY, lane=3, number=1000, mark="cut")
+    county.do("post_lane", node="centre", lane=2, number=200, mark="cut")
+    centre.do("post_lane", node=OTHER, lane=2, number=50, mark="cut")
     await_(
         road,
-        lambda: other.do("heard", origin="centre") == {"2": list(range(50))},
+        lambda: other.do("heard", origin="centre", mark="cut") == {"2": list(range(50))},
         "the other county to be served",
     )
     await_(
@@ -107,17 +107,20 @@ def test_a_cut_loses_nothing_and_stops_nobody_else(road: Road) -> None:
         lambda: centre.do("counts")["unreceipted"] >= 100,
         "the letters to stand before the cut",
     )
-    centre.do("post_lane", node=COUNTY, lane=0, number=5)
-    assert county.do("heard", origin="centre") == {}
+    centre.do("post_lane", node=COUNTY, lane=0, number=5, mark="cut")
+    assert county.do("heard", origin="centre", mark="cut") == {}
     road.heal(county)
     await_(
         road,
-        lambda: county.do("heard", origin="centre") == {"0": [*range(5)], "3": [*range(1000)]},
+        lambda: (
+            county.do("heard", origin="centre", mark="cut")
+            == {"0": [*range(5)], "3": [*range(1000)]}
+        ),
         "everything to arrive after the cut",
     )
     rest(road)
-    assert centre.do("heard", origin=COUNTY) == {"2": list(range(200))}
-    order = county.do("heard_lanes", origin="centre")
+    assert centre.do("heard", origin=COUNTY, mark="cut") == {"2": list(range(200))}
+    order = county.do("heard_lanes", origin="centre", mark="cut")
     assert order.index(0) < 700, "the emergency did not wait behind the bulk"
     await_(
         road,
@@ -138,29 +141,30 @@ def test_five_hundred_documents_while_processes_die(road: Road) -> None:
             for site in (centre, county):
                 os.kill(site.children()[-1], signal.SIGKILL)  # the worker, with its couriers
         centre.insist("dispatch", clerk=CLERK, document=document)
-    everything = dict.fromkeys(documents, 1)
     await_(
         road,
-        lambda: county.do("received", clerk="扶沟县办事员") == everything,
-        "every document to arrive exactly once",
+        lambda: set(documents) <= set(county.do("received", clerk="扶沟县办事员")),
+        "every document to arrive",
     )
+    assert set(county.do("received", clerk="扶沟县办事员").values()) == {1}, "exactly once"
     rest(road)
     for site in (centre, county):
         wait_until(lambda site=site: site.do("counts")["unsealed"] == 0)  # type: ignore[misc]
         site.stop()
         assert not site.examine("--audit")
+        site.start()
 
 
 def test_repeated_and_reordered_batches_do_no_harm(road: Road) -> None:
     centre, county, _ = sites(road)
     met(road)
     for lane in LANES:
-        centre.do("post_lane", node=COUNTY, lane=lane, number=400)
-        county.do("post_lane", node="centre", lane=lane, number=400)
+        centre.do("post_lane", node=COUNTY, lane=lane, number=400, mark="again")
+        county.do("post_lane", node="centre", lane=lane, number=400, mark="again")
     road.disturb(county, seed=20261125)
     rest(road)
-    assert in_order(county, "centre", 400)
-    assert in_order(centre, COUNTY, 400)
+    assert in_order(county, "centre", "again", 400)
+    assert in_order(centre, COUNTY, "again", 400)
 
 
 def test_refusals_come_back_with_their_reason(road: Road) -> None:
@@ -172,29 +176,36 @@ def test_refusals_come_back_with_their_reason(road: Road) -> None:
     before = county.node_file.read_text()
     county.node_file.write_text(before.replace("[node]\n", '[node]\nceiling = "公开"\n'))
     county.start()
-    centre.do("post_lane", node=COUNTY, lane=2, number=1, level=1)
-    centre.do("post_lane", node=COUNTY, lane=2, number=3, level=0)
+    centre.do("post_lane", node=COUNTY, lane=2, number=1, mark="no", level=1)
+    centre.do("post_lane", node=COUNTY, lane=2, number=3, mark="yes", level=0)
     await_(road, lambda: centre.do("refusals") == ["above_ceiling"], "the refusal of one letter")
-    await_(road, lambda: county.do("heard", origin="centre") == {"2": [0, 1, 2]}, "the others")
+    await_(
+        road,
+        lambda: county.do("heard", origin="centre", mark="yes") == {"2": [0, 1, 2]},
+        "the others",
+    )
 
     # Whole batches are refused: the county signs with keys that nobody has admitted.
     county.stop()
-    keys = county.folder / "keys"
-    keys.rename(county.folder / "kept")
-    create_keys(keys, COUNTY)
+    key = county.folder / "keys" / "node.pem"
+    own = key.rename(key.with_suffix(".own"))
+    create_keys(key.parent, COUNTY)
     county.start()
-    county.do("post_lane", node="centre", lane=1, number=3)
+    county.do("post_lane", node="centre", lane=1, number=3, mark="later")
     await_(
         road,
         lambda: "unknown_sender" in county.do("link", node="centre")["last_error"],
         "the page of links to say why nothing passes",
     )
-    assert centre.do("heard", origin=COUNTY) == {}
+    assert centre.do("heard", origin=COUNTY, mark="later") == {}
 
     # With its own keys it goes on, and nothing is lost.
     county.stop()
-    (keys / "node.pem").unlink()
-    keys.rmdir()
-    (county.folder / "kept").rename(keys)
+    own.rename(key)
+    county.node_file.write_text(before)
     county.start()
-    await_(road, lambda: centre.do("heard", origin=COUNTY) == {"1": [0, 1, 2]}, "what was refused")
+    await_(
+        road,
+        lambda: centre.do("heard", origin=COUNTY, mark="later") == {"1": [0, 1, 2]},
+        "what was refused as a batch",
+    )
