@@ -277,3 +277,8 @@ def _heard(origin: str, mark: str) -> list[tuple[int, int]]:
 def refusals() -> list[str]:
     """Why neighbours refused letters of ours."""
     return list(Sent.objects.exclude(refusal="").values_list("refusal", flat=True))
+
+
+def suspend(node: str, suspended: bool) -> None:
+    """Let nothing in from a neighbour for a while."""
+    Neighbour.objects.filter(name=node).update(suspended=suspended)

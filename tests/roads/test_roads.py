@@ -9,13 +9,12 @@ from collections.abc import Callable
 from tests.federation.city import Site, office_id, wait_until
 from tests.roads.conftest import COUNTY, OTHER
 from tests.roads.road import Road
-from zhengtong.kernel.messages.keyfile import create_keys
 
 CLERK, LEADER = "市府办办事员", "市府办领导"
 LANES = (0, 1, 2, 3)
 
 
-def await_(road: Road, condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
+def await_(road: Road, condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
     """Wait for the nodes, carrying on the way what must be carried by hand."""
 
     def step() -> bool:
@@ -185,27 +184,23 @@ def test_refusals_come_back_with_their_reason(road: Road) -> None:
         "the others",
     )
 
-    # Whole batches are refused: the county signs with keys that nobody has admitted.
-    county.stop()
-    key = county.folder / "keys" / "node.pem"
-    own = key.rename(key.with_suffix(".own"))
-    create_keys(key.parent, COUNTY)
-    county.start()
-    county.do("post_lane", node="centre", lane=1, number=3, mark="later")
+    # Whole batches are refused: the centre has suspended the county.
+    centre.do("suspend", node=COUNTY, suspended=True)
+    county.do("post_lane", node="centre", lane=1, number=3, mark="later", level=0)
     await_(
         road,
-        lambda: "unknown_sender" in county.do("link", node="centre")["last_error"],
-        "the page of links to say why nothing passes",
+        lambda: "not_a_neighbour" in county.do("link", node="centre")["last_error"],
+        "the county's page of links to say why nothing passes",
     )
     assert centre.do("heard", origin=COUNTY, mark="later") == {}
 
-    # With its own keys it goes on, and nothing is lost.
-    county.stop()
-    own.rename(key)
-    county.node_file.write_text(before)
-    county.start()
+    # Once it may speak again nothing is lost.
+    centre.do("suspend", node=COUNTY, suspended=False)
     await_(
         road,
         lambda: centre.do("heard", origin=COUNTY, mark="later") == {"1": [0, 1, 2]},
         "what was refused as a batch",
     )
+    county.stop()
+    county.node_file.write_text(before)
+    county.start()

@@ -30,14 +30,20 @@ def choose_road(act: Act, name: str, road: str) -> Neighbour:
 
 def on_road(road: str) -> list[str]:
     """The names of the neighbours reached by this road. For the parent, node.toml decides."""
-    parent = settings.NODE.parent
-    chosen = Neighbour.objects.filter(suspended=False, road=road).order_by("name")
-    below = list(chosen.values_list("name", flat=True))
-    if parent is None:
-        return below
-    known = Neighbour.objects.filter(name=parent.name, suspended=False).exists()
-    above = [parent.name] if parent.road == road and known else []
-    return above + [name for name in below if name != parent.name]
+    _note_parent_road()
+    return list(Neighbour.objects.filter(road=road).order_by("name").values_list("name", flat=True))
+
+
+def is_open(name: str) -> bool:
+    """Whether we may say anything to a neighbour; what a suspended one says is still refused."""
+    return Neighbour.objects.filter(name=name, suspended=False).exists()
+
+
+def _note_parent_road() -> None:
+    """Let the table say of the parent what node.toml says, for the page of links."""
+    if parent := settings.NODE.parent:
+        chosen = Neighbour.objects.filter(name=parent.name).exclude(road=parent.road)
+        chosen.update(road=parent.road)
 
 
 def note_failure(name: str, failures: int, reason: str) -> None:

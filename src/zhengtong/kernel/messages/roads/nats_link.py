@@ -28,7 +28,7 @@ from zhengtong.kernel.bell import ring
 from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.kernel.messages.roads import core
-from zhengtong.kernel.messages.roads.links import note_failure
+from zhengtong.kernel.messages.roads.links import is_open, note_failure
 from zhengtong.kernel.messages.roads.nats_server import DOWN, PARENT, UP, account_of
 from zhengtong.kernel.messages.roads.nats_streams import (
     AHEAD,
@@ -118,6 +118,9 @@ class Link:
     async def _say(self, ours: JetStreamContext) -> None:
         while True:
             self.wake.clear()
+            if not await self.in_database(is_open, self.peer):
+                await _within(LOOK_AGAIN, self.wake.wait())
+                continue
             if self._rewind_at is not None and time.monotonic() >= self._rewind_at:
                 await self._rewind()
             lanes = await self.in_database(core.to_say, self.peer)

@@ -22,6 +22,8 @@ MAX_PAYLOAD = MAX_BATCH + 4096
 """One batch and its headers are one message."""
 STREAM_BYTES = 256 << 20
 """What may wait on the road in one direction of a link; the rest waits in the tables."""
+ACCOUNT_BYTES = STREAM_BYTES + (64 << 20)
+"""So that the stream's own bound is met first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def configuration(server: Server) -> str:
         f"  domain: {_text(server.name)}\n"
         "  sync_interval: always  # what is acknowledged is on the disk\n"
         "  max_memory_store: 0\n"
-        f"  max_file_store: {2 * STREAM_BYTES * max(len(accounts), 1)}\n"
+        f"  max_file_store: {ACCOUNT_BYTES * max(len(accounts), 1)}\n"
         "}\n"
         f"{_leafnodes(server)}"
         "accounts {\n" + "".join(accounts) + "}\n"
@@ -77,7 +79,7 @@ def configuration(server: Server) -> str:
 def _account(name: str, password: str, leaf: str) -> str:
     return (
         f"  {_text(name)} {{\n"
-        f"    jetstream {{ max_memory: 0, max_file: {STREAM_BYTES}, "
+        f"    jetstream {{ max_memory: 0, max_file: {ACCOUNT_BYTES}, "
         "max_streams: 1, max_consumers: 4 }\n"
         f"    users: [\n      {{ user: {_text(name)}, password: {_text(password)} }}\n{leaf}    ]\n"
         "  }\n"
