@@ -75,6 +75,6 @@ def test_a_leaf_prints_the_key_its_parent_needs(
     said = inside("node", "nats-config", "--leaf")
     found = re.search(r"zhengtong node road test nats --key (U\w+)", said.out)
     assert found and said.code == 0
-    assert public_of((home / "nats" / "leaf.seed").read_text()) == found[1]
+    assert public_of((home / "keys" / "nats-leaf.seed").read_text()) == found[1]
     assert on_road("nats") == ["fugou"], "node.toml decides about the parent"
     assert Neighbour.objects.get().road == "nats", "and the page of links shows it"

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import nats
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from tests.federation.city import City, Site, free_port, zhengtong
@@ -88,7 +89,7 @@ def server_of(site: Site) -> int:
     raise AssertionError(f"{site.name} runs no {SERVER.name}")
 
 
-async def streams(site: Site, account: str) -> nats.NATS:
+async def streams(site: Site, account: str) -> Client:
     """A connection to a node's own server, as its courier has it."""
     node = load(site.node_file)
     assert node.nats

@@ -12,6 +12,7 @@ from pathlib import Path
 import nats
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from tests.federation.city import free_port, wait_until
@@ -67,8 +68,8 @@ class Servers:
                 stack.callback(process.wait)
                 stack.callback(process.kill)
             for name in CHILDREN:
-                log = self.nodes[name].home / "nats.log"
-                wait_until(lambda log=log: "JetStream using domains" in log.read_text())  # type: ignore[misc]
+                said = self.nodes[name].home / "nats.log"
+                wait_until(lambda said=said: "JetStream using domains" in said.read_text())  # type: ignore[misc]
             yield
 
 
@@ -93,7 +94,7 @@ def test_the_server_takes_every_file_and_nobody_else_reads_the_secrets(servers: 
         command = [str(SERVER), "-t", "-c", str(servers.configuration(name))]
         checked = subprocess.run(command, capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stderr
-        for path in (node.home / "nats").iterdir():
+        for path in [*(node.home / "nats").iterdir(), *node.keys.iterdir()]:
             assert path.stat().st_mode & 0o077 == 0, path
     text = servers.configuration("centre").read_text()
     for promise in ("sync_interval: always", "no_advertise: true", 'domain: "centre"'):
@@ -117,7 +118,7 @@ def test_a_node_cannot_see_the_link_of_another(servers: Servers) -> None:
         thief = await servers.client("fugou", PARENT)
         heard: list[str] = []
 
-        async def hear(message: nats.aio.msg.Msg) -> None:
+        async def hear(message: Msg) -> None:
             heard.append(message.subject)
 
         for subject in (">", f"{DOWN}.*", f"{UP}.*", "_INBOX.>"):

@@ -1,7 +1,7 @@
 """The files of a node's nats-server: made from node.toml, the neighbours and what stands there.
 
-Everything lies in the folder `nats` of the node, readable by its owner only. Secrets are made
-once and kept; the configuration is written anew each time.
+Secrets are made once, lie beside the node's own keys and are kept in its backup. The configuration
+is written anew each time, in the folder `nats`. Everything is readable by its owner only.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from zhengtong.kernel.node import Node
 
 FOLDER, PASSWORDS, LEAVES, SEED, CONFIGURATION = (
     "nats",
-    "passwords.json",
-    "leaves.json",
-    "leaf.seed",
+    "nats-passwords.json",
+    "nats-leaves.json",
+    "nats-leaf.seed",
     "server.conf",
 )
 
@@ -43,7 +43,8 @@ def write(node: Node, children: Sequence[str]) -> Written:
     """
     assert node.nats is not None
     folder = node.home / FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
+    for each in (folder, node.keys):
+        each.mkdir(mode=0o700, exist_ok=True)
     known = leaves(node)
     below = {name: known[name] for name in children if name in known} if node.nats.leaves else {}
     accounts = [account_of(name) for name in below]
@@ -51,12 +52,12 @@ def write(node: Node, children: Sequence[str]) -> Written:
     seed = ""
     if upward:
         accounts.append(PARENT)
-        seed = _kept(folder / SEED, lambda: make_seed(os.urandom))
+        seed = _kept(node.keys / SEED, lambda: make_seed(os.urandom))
     server = Server(
         name=node.name,
         store=folder,
         listen=node.nats.url,
-        passwords=_passwords(folder / PASSWORDS, accounts),
+        passwords=_passwords(node.keys / PASSWORDS, accounts),
         leaves=node.nats.leaves,
         below=below,
         parent=node.parent.name if node.parent and upward else "",
@@ -74,20 +75,20 @@ def write(node: Node, children: Sequence[str]) -> Written:
 
 def leaves(node: Node) -> dict[str, str]:
     """The public key of the leaf server of every node below, by the node's name."""
-    return _read(node.home / FOLDER / LEAVES)
+    return _read(node.keys / LEAVES)
 
 
 def remember_leaf(node: Node, child: str, key: str) -> None:
     """Note the public key of a child's leaf server. Raises ValueError if it is not one."""
     if not is_public(key):
         raise ValueError(f"{key!r} is not a key that `zhengtong node nats-config` prints")
-    (node.home / FOLDER).mkdir(mode=0o700, exist_ok=True)
-    _write(node.home / FOLDER / LEAVES, json.dumps({**leaves(node), child: key}, indent=1))
+    node.keys.mkdir(mode=0o700, exist_ok=True)
+    _write(node.keys / LEAVES, json.dumps({**leaves(node), child: key}, indent=1))
 
 
 def passwords(node: Node) -> dict[str, str]:
     """The courier's password for every account of our server."""
-    return _read(node.home / FOLDER / PASSWORDS)
+    return _read(node.keys / PASSWORDS)
 
 
 def _passwords(path: Path, accounts: Sequence[str]) -> dict[str, str]:
