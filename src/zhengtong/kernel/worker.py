@@ -65,7 +65,7 @@ class Worker:
         with Bell("worker") as bell, at_work():
             while not self._stopping.is_set():
                 if self.step():
-                    ring()  # pages and the courier may want to know
+                    ring()  # pages and the couriers may want to know
                     bell.drain()
                 else:
                     bell.wait(1.0)

@@ -21,12 +21,12 @@ class Courier(Protocol):
 
 
 def couriers(holder: str) -> list[Courier]:
-    """One for every road that this node takes by itself; `holder` names the worker for leases."""
-    from zhengtong.kernel.messages.courier import Courier as HttpsCourier
+    """Those of the roads that this node takes by itself; `holder` names the worker for leases."""
+    from zhengtong.kernel.messages import courier
 
     node, found = settings.NODE, list[Courier]()
     if node.parent and node.parent.road == "https":
-        found.append(HttpsCourier(holder))
+        found += courier.couriers(holder)
     if node.nats:
         from zhengtong.kernel.messages.roads.nats import NatsRoad
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 
 from django.conf import settings
+from django.db.models import F
 
 from zhengtong.kernel.commands import Act, command, must_find
 from zhengtong.kernel.errors import Invalid
-from zhengtong.kernel.messages.exchange import storable
-from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.kernel.messages.delivery import storable
+from zhengtong.kernel.messages.models import LinkLane, Neighbour
 from zhengtong.kernel.node import ROADS
 
 
@@ -37,6 +38,11 @@ def on_road(road: str) -> list[str]:
 def is_open(name: str) -> bool:
     """Whether we may say anything to a neighbour; what a suspended one says is still refused."""
     return Neighbour.objects.filter(name=name, suspended=False).exists()
+
+
+def unreceipted(name: str) -> bool:
+    """Whether letters for a neighbour have numbers but no receipts yet."""
+    return LinkLane.objects.filter(neighbour__name=name, sealed__gt=F("receipted")).exists()
 
 
 def _note_parent_road() -> None:

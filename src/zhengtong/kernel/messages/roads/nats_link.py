@@ -16,6 +16,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import nats
@@ -26,9 +27,9 @@ from nats.js.errors import APIError, ServiceUnavailableError
 
 from zhengtong.kernel.bell import ring
 from zhengtong.kernel.errors import Unavailable
+from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.outbox import Lane
-from zhengtong.kernel.messages.roads import core
-from zhengtong.kernel.messages.roads.links import is_open, note_failure
+from zhengtong.kernel.messages.roads import links
 from zhengtong.kernel.messages.roads.nats_server import DOWN, PARENT, UP, account_of
 from zhengtong.kernel.messages.roads.nats_streams import (
     AHEAD,
@@ -64,8 +65,8 @@ class Link:
         self.wake = asyncio.Event()  # there may be something to hand over
         self.failures = self._refusals = 0  # in a row, for pacing
         self._spoke = float("-inf")
-        self._rewind_at: float | None = None
-        self._complaint = ""  # why they refused our last batch, until something moves again
+        self._refusing: tuple[int, WireError] | None = None  # to be told at `_refuse_at`
+        self._refuse_at = 0.0
         self._cut = False
 
     async def keep(self, url: str, password: str) -> None:
@@ -90,7 +91,7 @@ class Link:
     async def _note(self, reason: str) -> None:
         log.info("nats link to %s: %s", self.peer, reason)
         failures = max(self.failures, self._refusals, 1)
-        await self.in_database(note_failure, self.peer, failures, reason)
+        await self.in_database(links.note_failure, self.peer, failures, reason)
 
     def _pause(self) -> float:
         attempts = max(self.failures, self._refusals, 1)
@@ -107,7 +108,7 @@ class Link:
             theirs = client.jetstream(domain=self.peer, timeout=10)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._say(ours))
-                group.create_task(self._take(ours, inbox, ahead))
+                group.create_task(self._take(inbox, ahead))
                 for lane in Lane:
                     group.create_task(self._pull(theirs, lane, inbox, ahead[lane]))
         finally:
@@ -118,36 +119,36 @@ class Link:
     async def _say(self, ours: JetStreamContext) -> None:
         while True:
             self.wake.clear()
-            if not await self.in_database(is_open, self.peer):
+            if self._refusing and time.monotonic() >= self._refuse_at:
+                await self._refuse(ours)
+            elif not await self.in_database(links.is_open, self.peer):
                 await _within(LOOK_AGAIN, self.wake.wait())
-                continue
-            if self._rewind_at is not None and time.monotonic() >= self._rewind_at:
-                await self._rewind()
-            lanes = await self.in_database(core.to_say, self.peer)
-            if not lanes and await self._is_silent(ours):
-                await self._rewind()  # what the road still owed us is lost
-                lanes = (Lane.NORMAL,)
-            if lanes:
+            elif lanes := await self.in_database(exchange.to_say, self.peer):
                 await self._hand_over(ours, lanes[0])
+            elif await self._was_silent(ours):
+                if await self.in_database(links.unreceipted, self.peer):
+                    await self._rewind()  # all is taken and yet not receipted: it was lost
+                await self._hand_over(ours, Lane.NORMAL)
             else:
                 await _within(LOOK_AGAIN, self.wake.wait())
 
-    async def _is_silent(self, ours: JetStreamContext) -> bool:
-        """Whether all we said was taken long ago: time to say again how far we have got."""
+    async def _was_silent(self, ours: JetStreamContext) -> bool:
+        """Whether all we said was taken a while ago: time to say again how far we have got."""
         if time.monotonic() - self._spoke < QUIET:
             return False
-        if (await ours.stream_info(self.out)).state.messages == 0:
-            return True
-        self._spoke = time.monotonic()  # still on the road: look again later
-        return False
+        self._spoke = time.monotonic()  # if something is still on the road, look again later
+        return (await ours.stream_info(self.out)).state.messages == 0
 
     async def _rewind(self) -> None:
-        self._rewind_at = None
-        await self.in_database(core.rewind, self.peer)
+        await self.in_database(exchange.rewind, self.peer)
 
-    async def _hand_over(self, ours: JetStreamContext, lane: int) -> None:
+    async def _hand_over(
+        self, ours: JetStreamContext, lane: int, refusing: WireError | None = None
+    ) -> None:
         """Put the next batch of a lane on the road. If that fails its letters are offered again."""
-        batch = await self.in_database(core.compose, self.peer, int(lane))
+        batch = await self.in_database(
+            partial(exchange.compose, self.peer, int(lane), refusing=refusing)
+        )
         try:
             await ours.publish(f"{self.out}.{int(lane)}", batch, timeout=10, stream=self.out)
         except APIError as full:  # the stream is at its bound: they have not fetched for long
@@ -159,6 +160,20 @@ class Link:
             await self._rewind()
             raise
         self._spoke = time.monotonic()
+
+    async def _refuse(self, ours: JetStreamContext) -> None:
+        """Tell them why we refused batches, so that they offer again what was in them.
+
+        One that is suspended gets the bare reason, as the https road answers it.
+        """
+        assert self._refusing
+        (lane, error), self._refusing = self._refusing, None
+        if await self.in_database(links.is_open, self.peer):
+            await self._hand_over(ours, lane, refusing=error)
+            return
+        said = json.dumps({"refused": error.code.value, "text": error.zh}, ensure_ascii=False)
+        subject, mark = f"{self.out}.{lane}", {REFUSED: error.code.value}
+        await ours.publish(subject, said.encode(), timeout=10, headers=mark)
 
     # What they hand over
 
@@ -194,7 +209,6 @@ class Link:
 
     async def _take(
         self,
-        ours: JetStreamContext,
         inbox: asyncio.PriorityQueue[tuple[int, int, Msg]],
         ahead: dict[Lane, asyncio.Semaphore],
     ) -> None:
@@ -205,13 +219,14 @@ class Link:
             if message.headers and REFUSED in message.headers:
                 await self._hear_refusal(message)
             else:
-                await self._accept(ours, lane, message)
+                await self._accept(lane, message)
 
-    async def _accept(self, ours: JetStreamContext, lane: int, message: Msg) -> None:
+    async def _accept(self, lane: int, message: Msg) -> None:
         try:
-            accepted = await self.in_database(core.accept, message.data)
+            accepted = await self.in_database(exchange.accept, message.data)
         except WireError as error:
-            await self._refuse(ours, lane, message, error)
+            await message.term()
+            await self._note_refusal(lane, error)
         except (DatabaseError, Unavailable) as error:
             await self._note(str(error))
             await message.nak(delay=self._pause())
@@ -225,35 +240,32 @@ class Link:
             await message.ack()
             self.failures = 0
             if accepted.moved:
-                self._refusals, self._complaint = 0, ""
+                self._refusals = 0
                 ring()
-            elif self._complaint:
-                await self._note(self._complaint)  # accepting has wiped it from the page
             self.wake.set()
 
-    async def _refuse(
-        self, ours: JetStreamContext, lane: int, message: Msg, error: WireError
-    ) -> None:
-        """Tell them why, so that they offer it again in another form, and do not take it again."""
+    async def _note_refusal(self, lane: int, error: WireError) -> None:
+        """Show what we refused, and say so after a pause that grows while it goes on."""
+        self._refusals += 1
         await self._note(f"refused here: {error.code.value}: {error.zh}")
-        said = json.dumps({"refused": error.code.value, "text": error.zh}, ensure_ascii=False)
-        await ours.publish(
-            f"{self.out}.{lane}", said.encode(), timeout=10, headers={REFUSED: error.code.value}
-        )
-        await message.term()
+        if self._refusing is None:
+            self._refuse_at = time.monotonic() + self._pause()
+        self._refusing = (lane, error)
+        self.wake.set()
 
     async def _hear_refusal(self, message: Msg) -> None:
-        """They refused a batch of ours: show why, and offer its letters again after a pause."""
+        """They refuse all we say: show why, and offer it again after a pause."""
         try:
             said = json.loads(message.data)
-            self._complaint = f"{said['refused']}: {said['text']}"
+            reason = f"{said['refused']}: {said['text']}"
         except (ValueError, KeyError, TypeError):
-            self._complaint = "refused without a reason"
+            reason = "refused without a reason"
         self._refusals += 1
-        await self._note(self._complaint)
-        if self._rewind_at is None:
-            self._rewind_at = time.monotonic() + self._pause()
+        await self._note(reason)
         await message.ack()
+        await asyncio.sleep(self._pause())
+        await self._rewind()
+        self.wake.set()
 
 
 _order = itertools.count()
