@@ -282,6 +282,12 @@ def _heard(origin: str, mark: str) -> list[tuple[int, int]]:
     return found
 
 
+def handed(node: str) -> int:
+    """How many letters for a node have numbers and no receipts: they may be on the road."""
+    lanes = LinkLane.objects.filter(neighbour__name=node)
+    return sum(lane.sealed - lane.receipted for lane in lanes)
+
+
 def refusals() -> list[str]:
     """Why neighbours refused letters of ours."""
     return list(Sent.objects.exclude(refusal="").values_list("refusal", flat=True))

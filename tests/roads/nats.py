@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import time
@@ -66,6 +67,10 @@ class NatsRoad(Road):
         """The server of the parent: every leaf and both couriers lose it at once."""
         assert child.parent
         os.kill(server_of(child.parent), signal.SIGKILL)
+
+    def lose(self, child: Site) -> None:
+        """The disk of its server."""
+        shutil.rmtree(child.folder / "nats" / "jetstream")
 
     def disturb(self, child: Site, seed: int) -> None:
         asyncio.run(_disturb(child, random.Random(seed)))

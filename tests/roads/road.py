@@ -48,6 +48,10 @@ class Road(ABC):
     def disturb(self, child: Site, seed: int) -> None:
         """Repeat, reorder and lose batches on the way for a few seconds, chosen by `seed`."""
 
+    def lose(self, child: Site) -> None:
+        """All that is under way from this child is gone for good. The child is stopped."""
+        return
+
     def close(self) -> None:
         """Let go of what the road holds; nodes are stopped elsewhere."""
         return

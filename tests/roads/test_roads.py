@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
+
+import pytest
 
 from tests.federation.city import Site, office_id, wait_until
 from tests.roads.conftest import COUNTY, OTHER
@@ -138,7 +141,8 @@ def test_five_hundred_documents_while_processes_die(road: Road) -> None:
             road.kill(county)
         if place in (200, 400):
             for site in (centre, county):
-                os.kill(site.children()[-1], signal.SIGKILL)  # the worker, with its couriers
+                for pid in site.children():  # its web process, worker, broker
+                    os.kill(pid, signal.SIGKILL)
         centre.insist("dispatch", clerk=CLERK, document=document)
     await_(
         road,
@@ -152,6 +156,49 @@ def test_five_hundred_documents_while_processes_die(road: Road) -> None:
         site.stop()
         assert not site.examine("--audit")
         site.start()
+
+
+def test_what_a_road_has_lost_is_offered_again(road: Road) -> None:
+    centre, county, _ = sites(road)
+    met(road)
+    road.cut(county)
+    county.do("post_lane", node="centre", lane=2, number=50, mark="lost")
+    await_(road, lambda: county.do("handed", node="centre") >= 50, "the letters to be on the road")
+    county.stop()
+    road.lose(county)
+    road.heal(county)
+    county.start()
+    await_(
+        road,
+        lambda: centre.do("heard", origin=COUNTY, mark="lost") == {"2": list(range(50))},
+        "what was lost",
+    )
+    rest(road)
+
+
+@pytest.mark.soak
+def test_a_cut_of_half_a_minute(road: Road) -> None:
+    """Longer than every wait on the way: leases, fetches, redelivery, the pause of an idle link."""
+    centre, county, _ = sites(road)
+    met(road)
+    for start in range(2):
+        road.cut(county)
+        for lane in LANES:
+            centre.do("post_lane", node=COUNTY, lane=lane, number=500, mark=f"long{start}")
+            county.do("post_lane", node="centre", lane=lane, number=500, mark=f"long{start}")
+        time.sleep(35)
+        road.heal(county)
+        await_(
+            road,
+            lambda mark=f"long{start}": in_order(county, "centre", mark, 500),  # type: ignore[misc]
+            "everything from the centre",
+        )
+        await_(
+            road,
+            lambda mark=f"long{start}": in_order(centre, COUNTY, mark, 500),  # type: ignore[misc]
+            "everything from the county",
+        )
+    rest(road)
 
 
 def test_repeated_and_reordered_batches_do_no_harm(road: Road) -> None:

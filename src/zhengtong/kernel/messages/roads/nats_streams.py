@@ -5,6 +5,7 @@ from __future__ import annotations
 import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
+from nats.js.errors import NotFoundError
 
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.kernel.messages.roads.nats_server import MAX_PAYLOAD, STREAM_BYTES
@@ -42,19 +43,27 @@ async def connect(url: str, account: str, password: str) -> Client:
 
 
 async def make_stream(ours: JetStreamContext, name: str) -> None:
-    """The stream of what we say, with one consumer a lane for the other side to pull from."""
-    await ours.add_stream(
-        api.StreamConfig(
-            name=name,
-            subjects=[f"{name}.*"],
-            retention=api.RetentionPolicy.WORK_QUEUE,
-            storage=api.StorageType.FILE,
-            discard=api.DiscardPolicy.NEW,
-            max_bytes=STREAM_BYTES,
-            max_msg_size=MAX_PAYLOAD,
-            num_replicas=1,
-        )
+    """The stream of what we say, with one consumer a lane for the other side to pull from.
+
+    One that stands already is only brought up to date: to ask for it again would count its bound
+    twice against the server's disk.
+    """
+    wanted = api.StreamConfig(
+        name=name,
+        subjects=[f"{name}.*"],
+        retention=api.RetentionPolicy.WORK_QUEUE,
+        storage=api.StorageType.FILE,
+        discard=api.DiscardPolicy.NEW,
+        max_bytes=STREAM_BYTES,
+        max_msg_size=MAX_PAYLOAD,
+        num_replicas=1,
     )
+    try:
+        await ours.stream_info(name)
+    except NotFoundError:
+        await ours.add_stream(wanted)
+    else:
+        await ours.update_stream(wanted)
     for lane in Lane:
         await ours.add_consumer(
             name,
