@@ -122,13 +122,28 @@ def test_a_cut_loses_nothing_and_stops_nobody_else(road: Road) -> None:
     )
     rest(road)
     assert centre.do("heard", origin=COUNTY, mark="cut") == {"2": list(range(200))}
-    order = county.do("heard_lanes", origin="centre", mark="cut")
-    assert order.index(0) < 700, "the emergency did not wait behind the bulk"
     await_(
         road,
         lambda: county.do("link", node="centre")["failures"] == 0,
         "the link to be shown as sound again",
     )
+
+
+def test_an_emergency_overtakes_bulk(road: Road) -> None:
+    centre, county, _ = sites(road)
+    met(road)
+    centre.do("post_lane", node=COUNTY, lane=3, number=2000, mark="slow")
+    centre.do("post_lane", node=COUNTY, lane=0, number=5, mark="slow")
+    await_(
+        road,
+        lambda: (
+            county.do("heard", origin="centre", mark="slow")
+            == {"0": [*range(5)], "3": [*range(2000)]}
+        ),
+        "both lanes to arrive whole",
+    )
+    order = county.do("heard_lanes", origin="centre", mark="slow")
+    assert order.index(0) < 1500, "the emergency did not wait behind the bulk"
 
 
 def test_five_hundred_documents_while_processes_die(road: Road) -> None:
