@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Count
 
 from tests import build
@@ -28,7 +29,7 @@ from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.membership.queries import invitations, rotation
 from zhengtong.kernel.messages import exchange
-from zhengtong.kernel.messages.facts import encode
+from zhengtong.kernel.messages.facts import decode, encode
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.membership import admit as admit_card
 from zhengtong.kernel.messages.models import (
@@ -270,3 +271,61 @@ def export_evidence(clerk: str, document: str) -> str:
     """The evidence file, in hex."""
     found = queries.documents(actor(clerk)).get(pk=document)
     return export(actor(clerk), found).hex()
+
+
+def post_lane(node: str, lane: int, number: int, mark: str, level: int = 1) -> None:
+    """So many letters in one lane for a node, each telling a mark, its lane and its place."""
+    neighbour = Neighbour.objects.get(name=node)
+    messages = []
+    for place in range(number):
+        told = Reminded(new_id(), f"{mark}:{lane}:{place}", moment.now())
+        body = encode(told)
+        messages.append(
+            Message(kind=told.kind, body=body, level=level, origin="", at=told.at, pending=False)
+        )
+    with transaction.atomic():
+        Message.objects.bulk_create(messages)
+        for message in messages:
+            post(message, [neighbour], lane)
+
+
+def heard(origin: str, mark: str) -> dict[int, list[int]]:
+    """By lane: the places that `post_lane` gave the letters from a node, as they arrived."""
+    found: dict[int, list[int]] = {}
+    for lane, place in _heard(origin, mark):
+        found.setdefault(lane, []).append(place)
+    return found
+
+
+def heard_lanes(origin: str, mark: str) -> list[int]:
+    """The lanes of those letters in the order in which they arrived."""
+    return [lane for lane, _ in _heard(origin, mark)]
+
+
+def _heard(origin: str, mark: str) -> list[tuple[int, int]]:
+    arrived = Arrival.objects.filter(neighbour__name=origin, message__isnull=False).order_by("pk")
+    bodies = dict(Message.objects.filter(kind=Reminded.kind).values_list("pk", "body"))
+    found = []
+    for message in arrived.values_list("message", flat=True):
+        if message in bodies:
+            told = decode(Reminded.kind, bytes(bodies[message]))
+            assert isinstance(told, Reminded)
+            said, lane, place = told.text.split(":")
+            found += [(int(lane), int(place))] if said == mark else []
+    return found
+
+
+def handed(node: str) -> int:
+    """How many letters for a node have numbers and no receipts: they may be on the road."""
+    lanes = LinkLane.objects.filter(neighbour__name=node)
+    return sum(lane.sealed - lane.receipted for lane in lanes)
+
+
+def refusals() -> list[str]:
+    """Why neighbours refused letters of ours."""
+    return list(Sent.objects.exclude(refusal="").values_list("refusal", flat=True))
+
+
+def suspend(node: str, suspended: bool) -> None:
+    """Let nothing in from a neighbour for a while."""
+    Neighbour.objects.filter(name=node).update(suspended=suspended)
