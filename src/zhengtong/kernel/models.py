@@ -15,6 +15,7 @@ from zhengtong.kernel.directory.models import (
 from zhengtong.kernel.directory.sessions import OpenSession
 from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.flow.models import Case, Step
+from zhengtong.kernel.messages.delays import LinkDelay, LinkTimed
 from zhengtong.kernel.messages.models import (
     Arrival,
     Cosignature,
@@ -34,6 +35,7 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.timers import Timer
+from zhengtong.kernel.messages.watch import LinkWatch
 from zhengtong.kernel.notices import Notice
 from zhengtong.kernel.numbering import Counter
 from zhengtong.kernel.records import Grant, Named
@@ -58,7 +60,10 @@ __all__ = [
     "Lease",
     "Letter",
     "LinkAlarm",
+    "LinkDelay",
     "LinkLane",
+    "LinkTimed",
+    "LinkWatch",
     "LogBlock",
     "LogHead",
     "LogTile",

@@ -42,6 +42,7 @@ class Neighbour(models.Model):
     witness_epoch = models.PositiveIntegerField(default=0)
     witness_size = models.BigIntegerField(default=0)
     cosigned = models.BinaryField(default=bytes)
+    certificate_until = models.DateTimeField(null=True)  # of the one last shown; null: no TLS
 
     @property
     def log_size(self) -> int:
@@ -110,7 +111,8 @@ class Letter(models.Model):
                 fields=["neighbour", "lane", "id"],
                 name="letter_waiting",
                 condition=Q(waiting=True),
-            )
+            ),
+            models.Index(fields=["created_at", "id"], name="letter_by_time"),
         ]
 
 
@@ -161,6 +163,7 @@ class Arrival(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["neighbour", "lane", "sequence"], name="arrived_once")
         ]
+        indexes = [models.Index(fields=["at", "id"], name="arrival_by_time")]
 
 
 class Receipt(models.Model):
@@ -240,7 +243,10 @@ class Cosignature(models.Model):
 
 
 class LinkAlarm(models.Model):
-    """Something about a link that people must look at; `proof` is what the neighbour signed."""
+    """Something about a link that people must look at; `proof` is what the neighbour signed.
+
+    `announced`: those whose duty it is have been told, in their to-do lists and on their pages.
+    """
 
     neighbour = models.ForeignKey(Neighbour, models.CASCADE, related_name="alarms")
     code = models.CharField(max_length=40)
@@ -250,6 +256,7 @@ class LinkAlarm(models.Model):
     last_at = models.DateTimeField(default=moment.now)
     times = models.PositiveIntegerField(default=1)
     cleared_at = models.DateTimeField(null=True)
+    announced = models.BooleanField(default=False)
 
     class Meta:
         indexes = [
