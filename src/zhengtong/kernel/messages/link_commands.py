@@ -11,8 +11,11 @@ from zhengtong.kernel.directory.models import PostDuty
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.errors import Invalid, Refused
 from zhengtong.kernel.labels import Level, Share
+from zhengtong.kernel.messages import proof
 from zhengtong.kernel.messages.models import LinkAlarm
+from zhengtong.kernel.records import Record
 from zhengtong.kernel.tasks import Task
+from zhengtong.wire.errors import WireError
 
 READ, CLEAR = "links.read", "links.clear"
 URGENT = 2
@@ -68,6 +71,18 @@ def clear(act: Act, alarm: int, reason: str) -> None:
         notices.notice(owner, "link-alarm", "节点连接告警已解除。", duty=READ)
         for owner in _offices(READ)
     )
+
+
+@command("links.export_evidence", title="导出信件证据")
+def export_evidence(act: Act, record: Record, title: str) -> bytes:
+    """The letters, receipts and sealed audit entries about a record, for `zhengtong verify`.
+
+    Raises Refused when a letter has been emptied since, because the record had to be taken back.
+    """
+    try:
+        return proof.bundle(title, record.urn, [], [])
+    except WireError as error:
+        raise Refused("这份内容已按要求从本节点清除，不能再导出证据。") from error
 
 
 def _found(alarm: int) -> LinkAlarm:
