@@ -50,7 +50,7 @@ def letter(
 ) -> Letter:
     """A letter on its way: waiting, or sealed under a number of its lane."""
     made = Letter.objects.create(
-        message=about or message(),
+        message=about or message(at=at or moment.now()),
         neighbour=to,
         lane=lane,
         waiting=not number and not problem,

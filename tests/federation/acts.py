@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, F
 
 from tests import build
 from zhengtong.capabilities.documents import queries
@@ -32,6 +33,7 @@ from zhengtong.kernel.messages.models import (
     Arrival,
     Handling,
     Letter,
+    LinkAlarm,
     LinkLane,
     Message,
     Neighbour,
@@ -237,3 +239,16 @@ def export_evidence(clerk: str, document: str) -> str:
     """The evidence file, in hex."""
     found = queries.documents(actor(clerk)).get(pk=document)
     return export(actor(clerk), found).hex()
+
+
+def age_link(node: str, minutes: int) -> None:
+    """Let time pass on the link to a neighbour: what was heard and what waits grow older."""
+    passed = timedelta(minutes=minutes)
+    Neighbour.objects.filter(name=node).update(last_contact=F("last_contact") - passed)
+    Letter.objects.filter(neighbour__name=node).update(created_at=F("created_at") - passed)
+
+
+def alarms(node: str) -> list[str]:
+    """What is wrong with the link to a neighbour now."""
+    found = LinkAlarm.objects.filter(neighbour__name=node, cleared_at=None)
+    return sorted(found.values_list("code", flat=True))

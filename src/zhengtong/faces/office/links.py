@@ -22,10 +22,12 @@ from zhengtong.kernel.messages.alarms import Backlog
 from zhengtong.kernel.messages.models import Arrival, Handling, LinkAlarm
 from zhengtong.kernel.moment import CHINA
 from zhengtong.ui import topology
+from zhengtong.ui.pieces import Tone
 
 SHOWN = 50
 PAST_ALARMS = 20
 HOME = "/links/"
+WORST_FIRST: tuple[Tone, ...] = ("bad", "wait", "ok", "info", "idle")
 
 
 def administrator(request: HttpRequest) -> Actor:
@@ -46,7 +48,7 @@ def links(request: HttpRequest) -> HttpResponse:
         request,
         "face/links.html",
         {
-            "rows": rows,
+            "rows": sorted(rows, key=lambda row: WORST_FIRST.index(row["tone"])),
             "drawing": _drawing(rows) if rows else None,
             "summary": _summary(rows),
             "alarms": [words.advice(alarm) for link in found for alarm in link.alarms],

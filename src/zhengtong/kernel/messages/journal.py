@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Length
 
+from zhengtong.kernel.messages.delays import took
 from zhengtong.kernel.messages.models import (
     Arrival,
     Handling,
@@ -207,8 +208,7 @@ def _sent_line(row: dict[str, Any]) -> Line:
     elif number is not None:
         state = "delivered" if number <= row["receipted"] else "underway"
     if row["receipt_at"] and row["sent__at"]:
-        skew = (row["neighbour__skew_ms"] or 0) / 1000
-        delay = max(0.0, (row["receipt_at"] - row["sent__at"]).total_seconds() - skew)
+        delay = took(row["sent__at"], row["receipt_at"], row["neighbour__skew_ms"])
     return Line(
         SENT,
         row["pk"],

@@ -13,6 +13,7 @@ from zhengtong.kernel.messages.link_commands import announce, clear
 from zhengtong.kernel.messages.models import LinkAlarm, Neighbour
 
 EVERY = timedelta(seconds=5)
+LEASE = "link-watch"
 PASSED = "情况已恢复正常。"
 
 
@@ -55,7 +56,7 @@ class Watcher:
         if self._next is not None and self._next - EVERY <= now < self._next:
             return False
         self._next = now + EVERY
-        if not leases.take("link-watch", self.holder, 3 * EVERY.total_seconds()):
+        if not leases.take(LEASE, self.holder, 3 * EVERY.total_seconds()):
             return False
         return look() | delays.count_new()
 
