@@ -134,7 +134,7 @@ def _rows(actor: Actor, lines: list[Line]) -> list[dict[str, Any]]:
 
 
 @require_GET
-def export(request: HttpRequest) -> HttpResponse:
+def export(request: HttpRequest) -> StreamingHttpResponse:
     """The same letters as a table for a spreadsheet (RFC 4180, UTF-8 with its mark)."""
     actor = administrator(request)
     form = LogForm(request.GET)

@@ -252,8 +252,9 @@ def _received(asked: Asked, length: int) -> list[Line]:
     )
     told = Message.objects.in_bulk([row.message for row in found if row.message])
     lost = set(dead.filter(message__in=list(told)).values_list("message", flat=True))
-    return [_received_line(row, told.get(row.message) if row.message else None, lost)  # type: ignore[arg-type]
-            for row in found]  # fmt: skip
+    return [
+        _received_line(row, told.get(row.message) if row.message else None, lost) for row in found
+    ]
 
 
 def _received_line(row: Any, message: Message | None, lost: set[UUID]) -> Line:

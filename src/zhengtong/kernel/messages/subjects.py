@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,15 +19,23 @@ MOST = 500  # records looked through for one title
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A record that the reader may see."""
+    """A record that the reader may see; of itself only its name and title have been read."""
 
     record: Any
-    title: str
     kind: str
-    page: str
+    place: Callable[[str], str]
+
+    @property
+    def title(self) -> str:
+        return str(self.record.title)
+
+    @property
+    def page(self) -> str:
+        """Its page. Asked for one at a time: some records must look theirs up."""
+        return self.place(str(self.record.pk))
 
 
-def _models() -> dict[str, tuple[type[Record], Searchable]]:
+def _models() -> dict[str, tuple[Any, Searchable]]:
     """By the word in a urn, every kind of record that has a title and a page of its own."""
     return {
         model._meta.model_name or "": (model, item)
@@ -44,12 +52,12 @@ def seen(actor: Actor, urns: Collection[str]) -> dict[str, Subject]:
         word, _, pk = rest.partition(":")
         if _is_uuid(pk):
             wanted[word].add(pk)
-    found = {}
+    found: dict[str, Subject] = {}
     for word, (model, item) in _models().items():
         if wanted[word]:
-            for record in model.objects.visible_to(actor).filter(pk__in=wanted[word]):
-                title: str = record.title  # type: ignore[attr-defined]
-                found[record.urn] = Subject(record, title, item.title, item.page(str(record.pk)))
+            visible = model.objects.visible_to(actor).filter(pk__in=wanted[word])
+            for record in visible.only("id", "title"):
+                found[record.urn] = Subject(record, item.title, item.page)
     return found
 
 
