@@ -111,7 +111,7 @@ def draw(centre: Place, parent: Place | None, children: Sequence[Place]) -> Draw
     rows = _rows(children)
     for number, row in enumerate(rows):
         bus = top + DROP / 2
-        placed = _row(row, top + DROP)
+        placed = _row(row, top + DROP, LEFT if len(rows) > 1 else 0)
         boxes += placed
         wires += [Wire(f"M{box.middle},{bus}V{box.y}", box.place.tone) for box in placed]
         wires.append(Wire(_bus(placed, bus, top, first=number == 0, more=len(rows) > 1)))
@@ -131,10 +131,10 @@ def _rows(children: Sequence[Place]) -> list[Sequence[Place]]:
     return [children[start : start + length] for start in range(0, len(children), length)]
 
 
-def _row(row: Sequence[Place], y: float) -> list[Box]:
-    """One row of children, side by side and centred."""
-    step = min((WIDTH - LEFT - 1) / len(row), WIDEST + GAP)
-    start = LEFT + (WIDTH - LEFT - step * len(row)) / 2
+def _row(row: Sequence[Place], y: float, left: float) -> list[Box]:
+    """One row of children, side by side and centred in what is right of the rail."""
+    step = min((WIDTH - left - 1) / len(row), WIDEST + GAP)
+    start = left + (WIDTH - left - step * len(row)) / 2
     return [
         _box(place, start + step * number + GAP / 2, y, step - GAP, BOX)
         for number, place in enumerate(row)
