@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import cbor2
+
 from zhengtong.kernel import moment
 from zhengtong.kernel.messages.models import (
     Arrival,
@@ -18,6 +20,11 @@ from zhengtong.kernel.messages.models import (
 )
 
 TITLES = {"fugou": "扶沟县节点", "shenqiu": "沈丘县节点", "henan": "河南省节点"}
+
+
+def verified(size: int, root: bytes = b"\xab" * 32) -> bytes:
+    """`log_roots` of a neighbour whose log was verified up to this size."""
+    return bytes(cbor2.dumps([[size, root]]))
 
 
 def link(name: str = "fugou", **given: Any) -> Neighbour:
@@ -61,9 +68,12 @@ def letter(
         Sent.objects.create(
             neighbour=to,
             lane=lane,
-            sequence=number + 1000 * lane,  # the numbers of a link are one sequence for now
+            sequence=number,
             letter=made,
             digest=b"",
+            chain=b"",
+            epoch=1,
+            leaf=made.pk,
             envelope=b"x" * 600,
             at=sealed or at or moment.now(),
             refusal=refusal,
@@ -72,25 +82,25 @@ def letter(
 
 
 def standing_at(to: Neighbour, lane: int, sealed: int, receipted: int) -> None:
-    """How far a lane has come, in the numbers given to `letter`."""
-    base = 1000 * lane
-    LinkLane.objects.update_or_create(
-        neighbour=to,
-        lane=lane,
-        defaults={"sealed": base + sealed, "offered": base + sealed, "receipted": base + receipted},
-    )
+    """How far a lane has come."""
+    numbers = {"sealed": sealed, "offered": sealed, "receipted": receipted}
+    LinkLane.objects.update_or_create(neighbour=to, lane=lane, defaults=numbers)
 
 
 def receipt(of: Neighbour, lane: int, first: int, last: int, at: datetime) -> Receipt:
-    base = 1000 * lane
-    return Receipt.objects.create(
-        neighbour=of, lane=lane, first=base + first, last=base + last, at=at, body=b""
-    )
+    return Receipt.objects.create(neighbour=of, lane=lane, first=first, last=last, at=at, body=b"")
 
 
 def arrival(of: Neighbour, number: int, *, about: Message | None = None, **given: Any) -> Arrival:
     """A letter received, stored as `about` or refused."""
-    values: dict[str, Any] = {"digest": b"", "envelope": b"x" * 300}
+    values: dict[str, Any] = {
+        "lane": 2,
+        "digest": b"",
+        "chain": b"",
+        "epoch": 1,
+        "leaf": number,
+        "envelope": b"x" * 300,
+    }
     return Arrival.objects.create(
         neighbour=of, sequence=number, message=about.pk if about else None, **(values | given)
     )

@@ -20,32 +20,15 @@ HOUR = timedelta(hours=1)
 ADMINISTRATOR = ["links.read", "links.clear", "messages.resend", "messages.retry"]
 
 
-def neighbour(name: str = "shenqiu", title: str = "沈丘县节点") -> Neighbour:
-    return Neighbour.objects.create(
-        name=name, title=title, zone="private", ceiling=2, card=b"", sealed=5, receipted=3
-    )
-
-
 def refused_letter(to: Neighbour, level: int = 1) -> Letter:
-    message = Message.objects.create(
-        kind="documents.dispatched", body=b"", level=level, origin="test", at=moment.now()
-    )
-    letter = Letter.objects.create(message=message, neighbour=to, waiting=False)
-    Sent.objects.create(
-        neighbour=to,
-        sequence=5,
-        letter=letter,
-        digest=b"",
-        envelope=b"",
-        refusal="clock",
-        refusal_detail="off by 900 s",
-    )
+    letter = links.letter(to, number=5, refusal="clock", about=links.message(level=level))
+    Sent.objects.filter(letter=letter).update(refusal_detail="off by 900 s")
     return letter
 
 
 def test_a_refused_letter_is_explained_and_sent_again_once(desk: Desk) -> None:
     city = build.office()
-    letter = refused_letter(neighbour())
+    letter = refused_letter(links.link("shenqiu", last_contact=None))
     client = desk(build.person(city.organisation, ADMINISTRATOR))
     page = client.get("/links/").content.decode()
     for words in ("沈丘县节点", "从未联系", "双方时钟相差过大", "off by 900 s"):
@@ -64,7 +47,7 @@ def test_a_refused_letter_is_explained_and_sent_again_once(desk: Desk) -> None:
 
 def test_a_letter_above_the_neighbours_ceiling_is_not_sent_again(desk: Desk) -> None:
     city = build.office()
-    letter = refused_letter(neighbour(), level=3)
+    letter = refused_letter(links.link("shenqiu"), level=3)
     client = desk(build.person(city.organisation, ADMINISTRATOR))
     form = {"csrfmiddlewaretoken": token(client.get("/links/").content.decode())}
     answer = client.post(f"/links/resend/{letter.pk}", form, follow=True).content.decode()
@@ -94,7 +77,7 @@ def test_a_dead_reaction_is_shown_and_gets_another_chance(desk: Desk) -> None:
 
 def test_looking_is_not_touching(desk: Desk) -> None:
     city = build.office()
-    letter = refused_letter(neighbour())
+    letter = refused_letter(links.link("shenqiu", last_contact=None))
     watcher = desk(build.person(city.organisation, ["links.read"]))
     page = watcher.get("/links/").content.decode()
     assert "重发</button>" not in page
@@ -111,7 +94,10 @@ def test_the_picture_and_the_table_say_how_each_link_stands(desk: Desk) -> None:
     links.link("xihua", suspended=True)
     links.link("taikang", last_contact=None)
     fugou = links.link(
-        "fugou", log_size=1204, witnessed=980, certificate_until=now + timedelta(days=5, hours=1)
+        "fugou",
+        log_roots=links.verified(1204),
+        witness_size=980,
+        certificate_until=now + timedelta(days=5, hours=1),
     )
     links.letter(fugou, lane=0, at=now - timedelta(minutes=3))
     page = desk(build.person(city.organisation, ADMINISTRATOR)).get("/links/").content.decode()
@@ -140,7 +126,7 @@ def test_a_node_without_neighbours_says_so(desk: Desk) -> None:
 
 def test_one_links_page_shows_lanes_delays_and_both_logs(desk: Desk) -> None:
     city, now = build.office(), moment.now()
-    fugou = links.link("fugou", log_size=1204, log_root=b"\xab" * 32, witnessed=980)
+    fugou = links.link("fugou", log_roots=links.verified(1204), witness_size=980)
     links.letter(fugou, lane=2, number=1, sealed=now - timedelta(seconds=4))
     links.receipt(fugou, lane=2, first=1, last=1, at=now)
     links.letter(fugou, lane=3, at=now - HOUR)
@@ -156,9 +142,8 @@ def test_one_links_page_shows_lanes_delays_and_both_logs(desk: Desk) -> None:
 def test_an_alarm_is_explained_shown_on_the_home_page_and_cleared(desk: Desk) -> None:
     city = build.office()
     keeper = desk(build.person(city.organisation, ADMINISTRATOR))
-    raised = links.alarm(
-        links.link("fugou"), "forked_log", detail="第 812 条不一致", announced=False
-    )
+    given = {"detail": "第 812 条不一致", "announced": False, "proof": b"signed", "times": 3}
+    raised = links.alarm(links.link("fugou"), "forked_log", **given)
     watch.look()
     home = keeper.get("/").content.decode()
     assert "节点连接有 1 条告警" in home and "扶沟县节点：对方的存证日志出现分叉" in home
@@ -166,6 +151,9 @@ def test_an_alarm_is_explained_shown_on_the_home_page_and_cleared(desk: Desk) ->
     page = keeper.get("/links/fugou/").content.decode()
     for words in ("存证异常", "第 812 条不一致", "互相矛盾", "应当怎样办", "立即报告安全管理员"):
         assert words in page, words
+    assert "共 3 次" in page
+    assert keeper.get(f"/links/proof/{raised.pk}").content == b"signed"
+    assert keeper.get("/links/proof/999").status_code == 404
     form = {"csrfmiddlewaretoken": token(page), "back": "/links/fugou/", "reason": " "}
     assert (
         "请写明查到的原因"

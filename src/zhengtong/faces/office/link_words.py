@@ -14,7 +14,7 @@ from zhengtong.kernel.messages.models import LinkAlarm
 from zhengtong.ui.pieces import Tone
 from zhengtong.wire.errors import Refusal, WireError
 
-GRAVE = {"forked_log", "sequence_mismatch"}
+GRAVE = {"forked_log", "sequence_mismatch", "log_rolled_back"}
 """Alarms that put the evidence in question, so that they come before everything else."""
 CLOCK_OFF = timedelta(seconds=30)
 """Of this difference a person should know; from 15 minutes on batches are refused."""
@@ -72,9 +72,22 @@ ADVICE = {
             "查明后由管理员写明原因，解除告警。",
         ),
     ),
-    "restored": Advice(
-        "对方从备份恢复过，忘记了备份之后收到的信件。本节点已自动补发。",
-        ("与对方确认恢复是有意进行的。", "确认补发完成后，写明情况，解除告警。"),
+    "log_rolled_back": Advice(
+        "出示的存证日志比先前核对过的短，缺少后来的记录。通常是有一方从备份恢复过；"
+        "恢复前收发的信件会自动补齐，但恢复的一方可能丢失了自己的办理记录。",
+        (
+            "查看上面的日志名称，确定是哪一方，并确认恢复是有意进行的。",
+            "确认补发完成后，写明情况，解除告警。",
+            "没有恢复过备份的，按存证日志出现分叉处理。",
+        ),
+    ),
+    "log_restarted": Advice(
+        "对方从备份恢复后启用了新的一本存证日志。旧日志核对过的部分仍然有效。",
+        ("与对方确认恢复是有意进行的。", "写明情况，解除告警。"),
+    ),
+    "log_unverified": Advice(
+        "对方出示的存证日志一个多小时没有从双方都认可的位置接上，新的记录还没有得到证明。",
+        ("与对方核对软件版本。", "请对方管理员运行 zhengtong doctor --audit。"),
     ),
 }
 UNKNOWN = Advice("这是较新版本才有的告警。", ("请查看运行手册，或联系系统管理员。",))
@@ -86,7 +99,6 @@ def advice(alarm: LinkAlarm) -> dict[str, object]:
     return {
         "alarm": alarm,
         "title": title_of(alarm.code),
-        "grave": alarm.code in GRAVE,
         "meaning": found.meaning,
         "steps": found.steps,
     }

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST
 
 from zhengtong.faces.office import link_words as words
@@ -150,12 +151,12 @@ def _lanes(found: health.Link, now: datetime) -> list[dict[str, Any]]:
 def _facts(found: health.Link, now: datetime) -> list[tuple[str, str]]:
     node = found.node
     theirs = f"{node.log_size:,} 条，已核对" if node.log_size else "尚未核对"
-    ours = f"{node.witnessed:,} 条，已会签" if node.witnessed else "尚未会签"
+    ours = f"{node.witness_size:,} 条，已会签" if node.witness_size else "尚未会签"
     return [
         ("线路", words.ROADS.get(node.road, node.road)),
         ("对方存证日志", theirs),
         ("本节点存证日志", ours),
-        ("根哈希", bytes(node.log_root).hex()[:16] if node.log_root else ""),
+        ("其根哈希", node.log_root.hex()[:16]),
         ("软件版本", node.version),
         ("对方时钟", words.clock(node.skew_ms)[0]),
         ("证书", words.certificate(node.certificate_until, now)[0]),
@@ -216,6 +217,20 @@ def _failures(actor: Actor, name: str = "") -> dict[str, Any]:
         "may_resend": actor.has("messages.resend"),
         "may_retry": actor.has("messages.retry"),
     }
+
+
+@require_GET
+def proof(request: HttpRequest, alarm: int) -> HttpResponse:
+    """What the neighbour signed and was contradicted by: the very bytes, for an expert."""
+    administrator(request)
+    found = LinkAlarm.objects.select_related("neighbour").filter(pk=alarm).first()
+    if found is None or not found.proof:
+        raise NotFound("这条告警没有可以导出的证据。")
+    response = HttpResponse(bytes(found.proof), content_type="application/octet-stream")
+    name = f"{found.neighbour.title}-{found.code}-{found.pk}.bin"
+    response["Content-Disposition"] = content_disposition_header(True, name) or ""
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 @require_POST

@@ -27,6 +27,7 @@ urlpatterns = [
     path("links/resend/<int:letter>", links.resend),
     path("links/retry/<int:handling>", links.retry),
     path("links/clear/<int:alarm>", links.clear),
+    path("links/proof/<int:alarm>", links.proof),
     path("links/log/", link_log.log),
     path("links/log/export", link_log.export),
     *(

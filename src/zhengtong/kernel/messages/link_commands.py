@@ -25,7 +25,9 @@ TITLES = {
     "overdue": "信件等待超过时限",
     "sequence_mismatch": "双方序号不一致",
     "forked_log": "对方的存证日志出现分叉",
-    "restored": "对方从备份恢复过",
+    "log_rolled_back": "存证日志比核对过的短",
+    "log_restarted": "对方启用了新的存证日志",
+    "log_unverified": "对方的存证日志很久没有核对成功",
 }
 
 

@@ -49,6 +49,11 @@ class Neighbour(models.Model):
         """How many entries of their evidence log we have verified."""
         return cbor2.loads(bytes(self.log_roots))[0][0] if self.log_roots else 0
 
+    @property
+    def log_root(self) -> bytes:
+        """The root of their log at that size."""
+        return cbor2.loads(bytes(self.log_roots))[0][1] if self.log_roots else b""
+
 
 class LinkLane(models.Model):
     """One lane of a link: the numbers and chains of wire.link.Lane."""

@@ -11,6 +11,7 @@ from zhengtong.kernel.directory.actors import node_actor
 from zhengtong.kernel.messages import alarms, delays, health
 from zhengtong.kernel.messages.link_commands import announce, clear
 from zhengtong.kernel.messages.models import LinkAlarm, Neighbour
+from zhengtong.kernel.messages.store import raise_alarm
 
 EVERY = timedelta(seconds=5)
 LEASE = "link-watch"
@@ -86,10 +87,7 @@ def look() -> bool:
 def _settle(node: Neighbour, code: str, detail: str, standing: LinkAlarm | None) -> bool:
     """Open, keep up to date, or clear one alarm; whether it came or went."""
     if detail and standing is None:
-        LinkAlarm.objects.bulk_create(
-            [LinkAlarm(neighbour=node, code=code, detail=detail, at=moment.now())],
-            ignore_conflicts=True,
-        )
+        raise_alarm(node, code, detail)
         return True
     if not detail and standing is not None:
         clear(node_actor({"links.clear"}), standing.pk, PASSED)
