@@ -6,12 +6,13 @@ import random
 import statistics
 from datetime import timedelta
 
+import cbor2
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests import build
-from tests.links import alarm, letter, link, receipt, standing_at
+from tests.links import alarm, letter, link, receipt, standing_at, verified
 from zhengtong.kernel import moment, tasks
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.messages import delays, health, watch
@@ -82,6 +83,13 @@ def test_nineteen_links_cost_no_more_queries_than_one() -> None:
         standing_at(other, lane=2, sealed=1, receipted=0)
         alarm(other, "overdue")
     assert queries() == alone
+
+
+def test_a_link_whose_log_nobody_has_verified_yet_has_none() -> None:
+    """The core keeps an empty list of roots once the two have met."""
+    fugou = link("fugou", log_roots=cbor2.dumps([]))
+    assert (fugou.log_size, fugou.log_root) == (0, b"")
+    assert link("xihua", log_roots=verified(7, b"r")).log_root == b"r"
 
 
 def test_delays_are_counted_once_from_the_receipts_by_our_clock() -> None:

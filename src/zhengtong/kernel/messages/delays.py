@@ -28,7 +28,7 @@ SLOT = timedelta(minutes=10)
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The slot that counts every letter since the node was set up."""
 KEPT = timedelta(days=8)
-RECEIPTS = 100  # at most so many in one turn of the worker
+RECEIPTS = 20  # of each link, in one turn of the worker
 
 
 class LinkDelay(models.Model):

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Length
 
 from zhengtong.kernel.messages.delays import took
@@ -25,6 +25,7 @@ from zhengtong.kernel.messages.models import (
     LinkLane,
     Message,
     Receipt,
+    Sent,
 )
 
 SENT, RECEIVED = "sent", "received"
@@ -169,12 +170,20 @@ def letters() -> QuerySet[Letter]:
     )
 
 
+_RECEIPTED = Exists(
+    LinkLane.objects.filter(
+        neighbour=OuterRef("neighbour"), lane=OuterRef("lane"), receipted__gte=OuterRef("sequence")
+    )
+)
+_TAKEN_WELL = Sent.objects.filter(letter=OuterRef("pk"), refusal="")
+# Asked of each letter as the log is walked from its newest end. A condition on the joined table
+# would have SQLite read all that was ever sent, and sort it.
 SENT_STATES = {
     "waiting": Q(waiting=True, problem=""),
-    "stuck": ~Q(problem=""),
-    "underway": Q(sent__refusal="", number__gt=F("receipted")),
-    "delivered": Q(sent__refusal="", number__lte=F("receipted")),
-    "refused": Q(sent__isnull=False) & ~Q(sent__refusal=""),
+    "stuck": Q(problem__gt=""),
+    "underway": Q(Exists(_TAKEN_WELL.filter(~_RECEIPTED))),
+    "delivered": Q(Exists(_TAKEN_WELL.filter(_RECEIPTED))),
+    "refused": Q(pk__in=Sent.objects.filter(refusal__gt="").values("letter")),
 }
 _SENT_FIELDS = (
     "pk created_at neighbour__name neighbour__title lane number message__kind message__subject "
@@ -231,7 +240,7 @@ def _received(asked: Asked, length: int) -> list[Line]:
     dead = Handling.objects.filter(dead=True, done=False).values("message")
     states = {
         "taken": Q(refusal="") & ~Q(message__in=dead),
-        "rejected": ~Q(refusal=""),
+        "rejected": Q(refusal__gt=""),
         "dead": Q(refusal="", message__in=dead),
     }
     rows = Arrival.objects.filter(_common(asked, "at", RECEIVED))

@@ -47,12 +47,17 @@ class Neighbour(models.Model):
     @property
     def log_size(self) -> int:
         """How many entries of their evidence log we have verified."""
-        return cbor2.loads(bytes(self.log_roots))[0][0] if self.log_roots else 0
+        return self._verified()[0]
 
     @property
     def log_root(self) -> bytes:
-        """The root of their log at that size."""
-        return cbor2.loads(bytes(self.log_roots))[0][1] if self.log_roots else b""
+        """The root of their log at that size; empty while nothing of it is verified."""
+        return self._verified()[1]
+
+    def _verified(self) -> tuple[int, bytes]:
+        """The newest of the sizes and roots remembered, of which there may be none yet."""
+        roots = cbor2.loads(bytes(self.log_roots)) if self.log_roots else []
+        return tuple(roots[0]) if roots else (0, b"")
 
 
 class LinkLane(models.Model):
@@ -118,6 +123,7 @@ class Letter(models.Model):
                 condition=Q(waiting=True),
             ),
             models.Index(fields=["created_at", "id"], name="letter_by_time"),
+            models.Index(fields=["id"], name="letter_stuck", condition=Q(problem__gt="")),
         ]
 
 
@@ -146,6 +152,10 @@ class Sent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["neighbour", "lane", "sequence"], name="sent_once")
         ]
+        # Few are refused; the condition is written as the queries write it, or it is not used.
+        indexes = [
+            models.Index(fields=["letter"], name="sent_refused", condition=Q(refusal__gt=""))
+        ]
 
 
 class Arrival(models.Model):
@@ -168,7 +178,10 @@ class Arrival(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["neighbour", "lane", "sequence"], name="arrived_once")
         ]
-        indexes = [models.Index(fields=["at", "id"], name="arrival_by_time")]
+        indexes = [
+            models.Index(fields=["at", "id"], name="arrival_by_time"),
+            models.Index(fields=["at"], name="arrival_refused", condition=Q(refusal__gt="")),
+        ]
 
 
 class Receipt(models.Model):
@@ -283,6 +296,11 @@ class Handling(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["message", "reaction"], name="handled_once")]
+        indexes = [
+            models.Index(
+                fields=["message"], name="handling_dead", condition=Q(dead=True, done=False)
+            )
+        ]
 
 
 class Lease(models.Model):

@@ -59,7 +59,10 @@ class Watcher:
         self._next = now + EVERY
         if not leases.take(LEASE, self.holder, 3 * EVERY.total_seconds()):
             return False
-        return look() | delays.count_new()
+        counted = delays.count_new()
+        if counted:
+            self._next = now  # there may be more: a week's letters are counted in many turns
+        return look() | counted
 
 
 def look() -> bool:
