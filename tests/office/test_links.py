@@ -111,7 +111,7 @@ def test_the_picture_and_the_table_say_how_each_link_stands(desk: Desk) -> None:
         assert re.search(rf'<g class="place {tone}">.*?{word}</text>', picture, re.DOTALL), word
         assert f'<span class="status {tone}">' in table
     assert "共 5 个相邻节点，2 个正常，需要处理：沈丘县节点；积压信件 1 封。" in picture
-    for words in ("连续失败 3 次：no route", "慢 42 秒", "3 分钟", "1204", "剩 5 天", "未启用"):
+    for words in ("连续失败 3 次：no route", "至多慢 42 秒", "3 分钟", "1204", "剩 5 天", "未启用"):
         assert words in table, words
     assert table.index("沈丘县节点") < table.index("河南省节点"), "trouble stands first"
     assert 'data-refresh-every="15"' in page and 'data-refresh-on="link-alarm"' in page

@@ -16,8 +16,9 @@ from zhengtong.wire.errors import Refusal, WireError
 
 GRAVE = {"forked_log", "sequence_mismatch", "log_rolled_back"}
 """Alarms that put the evidence in question, so that they come before everything else."""
-CLOCK_OFF = timedelta(seconds=30)
-"""Of this difference a person should know; from 15 minutes on batches are refused."""
+AHEAD, BEHIND = timedelta(seconds=30), timedelta(minutes=2)
+"""Of these differences a person should know; from 15 minutes on batches are refused. What seems to
+be behind may only have been long on its way, so more of it is let pass."""
 EXPIRING = 30
 """Days before a certificate ends in which its renewal must be seen to."""
 ROADS = {"https": "互联网直连", "nats": "消息中间件", "ferry": "光盘摆渡"}
@@ -153,8 +154,9 @@ def clock(skew_ms: int | None) -> tuple[str, Tone | None]:
     off = timedelta(milliseconds=abs(skew_ms))
     if off < timedelta(seconds=1):
         return "一致", None
-    word = f"{'快' if skew_ms > 0 else '慢'} {span(off)}"
-    return word, "bad" if off >= CLOCK_OFF else None
+    if skew_ms > 0:
+        return f"快 {span(off)}", "bad" if off >= AHEAD else None
+    return f"至多慢 {span(off)}", "bad" if off >= BEHIND else None
 
 
 def certificate(until: datetime | None, now: datetime) -> tuple[str, Tone | None]:
