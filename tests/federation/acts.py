@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, F
 
 from tests import build
 from zhengtong.capabilities.documents import queries
@@ -36,6 +37,7 @@ from zhengtong.kernel.messages.models import (
     Arrival,
     Handling,
     Letter,
+    LinkAlarm,
     LinkLane,
     Message,
     Neighbour,
@@ -286,7 +288,7 @@ def post_lane(node: str, lane: int, number: int, mark: str, level: int = 1) -> N
     with transaction.atomic():
         Message.objects.bulk_create(messages)
         for message in messages:
-            post(message, [neighbour], lane)
+            post(message, [way_to(neighbour)], lane)
 
 
 def heard(origin: str, mark: str) -> dict[int, list[int]]:
@@ -329,3 +331,16 @@ def refusals() -> list[str]:
 def suspend(node: str, suspended: bool) -> None:
     """Let nothing in from a neighbour for a while."""
     Neighbour.objects.filter(name=node).update(suspended=suspended)
+
+
+def age_link(node: str, minutes: int) -> None:
+    """Let time pass on the link to a neighbour: what was heard and what waits grow older."""
+    passed = timedelta(minutes=minutes)
+    Neighbour.objects.filter(name=node).update(last_contact=F("last_contact") - passed)
+    Letter.objects.filter(neighbour__name=node).update(created_at=F("created_at") - passed)
+
+
+def alarms(node: str) -> list[str]:
+    """What is wrong with the link to a neighbour now."""
+    found = LinkAlarm.objects.filter(neighbour__name=node, cleared_at=None)
+    return sorted(found.values_list("code", flat=True))

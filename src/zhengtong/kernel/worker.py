@@ -28,6 +28,7 @@ from zhengtong.kernel.membership import upkeep
 from zhengtong.kernel.messages import reactions, roads, sealing, timers
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Message
+from zhengtong.kernel.messages.watch import Watcher
 from zhengtong.kernel.search.indexer import Indexer
 
 log = logging.getLogger(__name__)
@@ -41,10 +42,12 @@ class Worker:
     def __init__(self) -> None:
         self.name = leases.holder()
         self.indexer = Indexer()
+        self.links = Watcher(self.name)
         self._stopping = threading.Event()
         self.jobs: tuple[tuple[str, Job], ...] = (
             ("reactions", reactions.work),
             ("sealing", sealing.seal_waiting),
+            ("links", self.links.work),
             ("timers", lambda: bool(timers.ring_due())),
             ("extraction", extract_one),
             ("indexing", self.indexer.work),

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from zhengtong.faces.office import audit, home, links, members, search, signing
+from zhengtong.faces.office import (
+    audit,
+    home,
+    link_letter,
+    link_log,
+    links,
+    members,
+    search,
+    signing,
+)
+from zhengtong.kernel.messages.journal import RECEIVED, SENT
 
 urlpatterns = [
     path("", home.home),
@@ -28,4 +38,14 @@ urlpatterns = [
         path(f"nodes/<str:node>/{verb}", members.change, {"verb": verb})
         for verb in ("suspend", "resume", "expel")
     ),
+    path("links/clear/<int:alarm>", links.clear),
+    path("links/proof/<int:alarm>", links.proof),
+    path("links/log/", link_log.log),
+    path("links/log/export", link_log.export),
+    *(
+        path(f"links/log/{direction}/<int:pk>/{word}", view, {"direction": direction})
+        for direction in (SENT, RECEIVED)
+        for word, view in (("", link_letter.letter), ("evidence", link_letter.evidence))
+    ),
+    path("links/<slug:name>/", links.link),
 ]

@@ -8,19 +8,19 @@ from zhengtong.kernel.commands import Act, command, must_find
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.errors import AboveCeiling, Refused
 from zhengtong.kernel.labels import Level, may_enter
-from zhengtong.kernel.messages.models import Handling, Letter, Message
+from zhengtong.kernel.messages.models import Handling, Letter, Message, Sent
 from zhengtong.kernel.messages.outbox import post
 from zhengtong.kernel.messages.routes import ways_to
 
 
 def refused() -> QuerySet[Letter]:
     """Letters that the neighbour refused and that nobody has sent again since, newest first."""
-    return _unrepeated().exclude(sent__refusal="").filter(sent__isnull=False)
+    return _unrepeated().filter(pk__in=Sent.objects.filter(refusal__gt="").values("letter"))
 
 
 def stuck() -> QuerySet[Letter]:
     """Letters that could not even be sealed, and have not been sent again since, newest first."""
-    return _unrepeated().exclude(problem="")
+    return _unrepeated().filter(problem__gt="")
 
 
 def _unrepeated() -> QuerySet[Letter]:

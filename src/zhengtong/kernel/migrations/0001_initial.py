@@ -88,29 +88,6 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="LogHead",
-            fields=[
-                ("epoch", models.PositiveIntegerField(primary_key=True, serialize=False)),
-                ("size", models.BigIntegerField(default=0)),
-                ("begun_at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="Member",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("node", models.CharField(max_length=40, unique=True)),
-                ("joined_at", models.DateTimeField()),
-                ("certificate", models.TextField(default="")),
-                ("certificate_expires", models.DateTimeField(null=True)),
-            ],
-        ),
-        migrations.CreateModel(
             name="Neighbour",
             fields=[
                 (
@@ -140,6 +117,30 @@ class Migration(migrations.Migration):
                 ("witness_epoch", models.PositiveIntegerField(default=0)),
                 ("witness_size", models.BigIntegerField(default=0)),
                 ("cosigned", models.BinaryField(default=bytes)),
+                ("certificate_until", models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="LogHead",
+            fields=[
+                ("epoch", models.PositiveIntegerField(primary_key=True, serialize=False)),
+                ("size", models.BigIntegerField(default=0)),
+                ("begun_at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Member",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("node", models.CharField(max_length=40, unique=True)),
+                ("joined_at", models.DateTimeField()),
+                ("certificate", models.TextField(default="")),
+                ("certificate_expires", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -353,6 +354,39 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="LinkTimed",
+            fields=[
+                (
+                    "neighbour",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="kernel.neighbour",
+                    ),
+                ),
+                ("receipt", models.BigIntegerField(default=0)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="LinkWatch",
+            fields=[
+                (
+                    "neighbour",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="kernel.neighbour",
+                    ),
+                ),
+                ("contact_since", models.DateTimeField(null=True)),
+                ("moved", models.JSONField(default=dict)),
+            ],
+        ),
+        migrations.CreateModel(
             name="LogBlock",
             fields=[
                 (
@@ -435,6 +469,14 @@ class Migration(migrations.Migration):
                 ("problem", models.CharField(default="", max_length=300)),
                 ("created_at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
                 (
+                    "neighbour",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="kernel.neighbour",
+                    ),
+                ),
+                (
                     "message",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
@@ -442,18 +484,10 @@ class Migration(migrations.Migration):
                         to="kernel.message",
                     ),
                 ),
-                (
-                    "neighbour",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="kernel.neighbour",
-                    ),
-                ),
             ],
         ),
         migrations.CreateModel(
-            name="Cosignature",
+            name="Handling",
             fields=[
                 (
                     "id",
@@ -461,22 +495,23 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("epoch", models.PositiveIntegerField()),
-                ("size", models.BigIntegerField()),
-                ("line", models.BinaryField()),
-                ("at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
+                ("reaction", models.CharField(max_length=120)),
+                ("done", models.BooleanField(default=False)),
+                ("dead", models.BooleanField(default=False)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("error", models.CharField(default="", max_length=300)),
                 (
-                    "neighbour",
+                    "message",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="kernel.neighbour",
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="handlings",
+                        to="kernel.message",
                     ),
                 ),
             ],
         ),
         migrations.CreateModel(
-            name="Arrival",
+            name="Named",
             fields=[
                 (
                     "id",
@@ -484,23 +519,13 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("lane", models.PositiveSmallIntegerField()),
-                ("sequence", models.BigIntegerField()),
-                ("digest", models.BinaryField()),
-                ("chain", models.BinaryField()),
-                ("epoch", models.PositiveIntegerField()),
-                ("leaf", models.BigIntegerField()),
-                ("envelope", models.BinaryField()),
-                ("message", models.UUIDField(db_index=True, null=True)),
-                ("refusal", models.CharField(default="", max_length=40)),
-                ("refusal_detail", models.CharField(default="", max_length=500)),
-                ("at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
+                ("record", models.UUIDField()),
                 (
-                    "neighbour",
+                    "person",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
-                        to="kernel.neighbour",
+                        to="kernel.person",
                     ),
                 ),
             ],
@@ -1110,60 +1135,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Handling",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("reaction", models.CharField(max_length=120)),
-                ("done", models.BooleanField(default=False)),
-                ("dead", models.BooleanField(default=False)),
-                ("attempts", models.PositiveIntegerField(default=0)),
-                ("error", models.CharField(default="", max_length=300)),
-                (
-                    "message",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="handlings",
-                        to="kernel.message",
-                    ),
-                ),
-            ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(fields=("message", "reaction"), name="handled_once")
-                ],
-            },
-        ),
-        migrations.CreateModel(
-            name="Named",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("record", models.UUIDField()),
-                (
-                    "person",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="kernel.person",
-                    ),
-                ),
-            ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(fields=("record", "person"), name="named_once")
-                ],
-            },
-        ),
-        migrations.CreateModel(
             name="LinkLane",
             fields=[
                 (
@@ -1201,6 +1172,36 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="LinkDelay",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("slot", models.DateTimeField()),
+                ("bucket", models.PositiveSmallIntegerField()),
+                ("letters", models.BigIntegerField(default=0)),
+                ("seconds", models.FloatField(default=0)),
+                (
+                    "neighbour",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="kernel.neighbour",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("neighbour", "slot", "bucket"), name="delay_once"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="LinkAlarm",
             fields=[
                 (
@@ -1216,6 +1217,7 @@ class Migration(migrations.Migration):
                 ("last_at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
                 ("times", models.PositiveIntegerField(default=1)),
                 ("cleared_at", models.DateTimeField(null=True)),
+                ("announced", models.BooleanField(default=False)),
                 (
                     "neighbour",
                     models.ForeignKey(
@@ -1235,6 +1237,79 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="Cosignature",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("epoch", models.PositiveIntegerField()),
+                ("size", models.BigIntegerField()),
+                ("line", models.BinaryField()),
+                ("at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
+                (
+                    "neighbour",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="kernel.neighbour",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(fields=["epoch", "size"], name="kernel_cosi_epoch_229bc0_idx")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Arrival",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("lane", models.PositiveSmallIntegerField()),
+                ("sequence", models.BigIntegerField()),
+                ("digest", models.BinaryField()),
+                ("chain", models.BinaryField()),
+                ("epoch", models.PositiveIntegerField()),
+                ("leaf", models.BigIntegerField()),
+                ("envelope", models.BinaryField()),
+                ("message", models.UUIDField(db_index=True, null=True)),
+                ("refusal", models.CharField(default="", max_length=40)),
+                ("refusal_detail", models.CharField(default="", max_length=500)),
+                ("at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
+                (
+                    "neighbour",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="kernel.neighbour",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(fields=["at", "id"], name="arrival_by_time"),
+                    models.Index(
+                        condition=models.Q(("refusal__gt", "")),
+                        fields=["at"],
+                        name="arrival_refused",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("neighbour", "lane", "sequence"), name="arrived_once"
+                    )
+                ],
+            },
+        ),
         migrations.AddIndex(
             model_name="letter",
             index=models.Index(
@@ -1244,14 +1319,30 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
-            model_name="cosignature",
-            index=models.Index(fields=["epoch", "size"], name="kernel_cosi_epoch_229bc0_idx"),
+            model_name="letter",
+            index=models.Index(fields=["created_at", "id"], name="letter_by_time"),
+        ),
+        migrations.AddIndex(
+            model_name="letter",
+            index=models.Index(
+                condition=models.Q(("problem__gt", "")), fields=["id"], name="letter_stuck"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="handling",
+            index=models.Index(
+                condition=models.Q(("dead", True), ("done", False)),
+                fields=["message"],
+                name="handling_dead",
+            ),
         ),
         migrations.AddConstraint(
-            model_name="arrival",
-            constraint=models.UniqueConstraint(
-                fields=("neighbour", "lane", "sequence"), name="arrived_once"
-            ),
+            model_name="handling",
+            constraint=models.UniqueConstraint(fields=("message", "reaction"), name="handled_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="named",
+            constraint=models.UniqueConstraint(fields=("record", "person"), name="named_once"),
         ),
         migrations.AddIndex(
             model_name="opensession",
@@ -1313,9 +1404,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="sent",
             index=models.Index(
-                condition=models.Q(("refusal", ""), _negated=True),
-                fields=["id"],
-                name="sent_refused",
+                condition=models.Q(("refusal__gt", "")), fields=["letter"], name="sent_refused"
             ),
         ),
         migrations.AddConstraint(
