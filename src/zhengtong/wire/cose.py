@@ -21,6 +21,7 @@ ENVELOPE = "application/vnd.zhengtong.envelope+cose"
 BATCH = "application/vnd.zhengtong.batch+cose"
 RECEIPTS = "application/vnd.zhengtong.receipts+cose"
 CARD = "application/vnd.zhengtong.card+cose"
+FERRY = "application/vnd.zhengtong.ferry+cose"
 """The type is signed, so a statement of one sort can never pass for another."""
 
 MAX_HEADER = 64 * 1024
