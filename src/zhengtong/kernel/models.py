@@ -26,6 +26,7 @@ from zhengtong.kernel.messages.models import (
     Receipt,
     Sent,
 )
+from zhengtong.kernel.messages.roads.models import Voyage
 from zhengtong.kernel.messages.timers import Timer
 from zhengtong.kernel.notices import Notice
 from zhengtong.kernel.numbering import Counter
@@ -66,4 +67,5 @@ __all__ = [
     "StoredFile",
     "Task",
     "Timer",
+    "Voyage",
 ]

@@ -28,6 +28,7 @@ from zhengtong.kernel.messages import reactions, sealing, timers
 from zhengtong.kernel.messages.courier import Courier
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Message
+from zhengtong.kernel.messages.roads import ferry
 from zhengtong.kernel.search.indexer import Indexer
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Worker:
         self.jobs: tuple[tuple[str, Job], ...] = (
             ("reactions", reactions.work),
             ("sealing", sealing.seal_waiting),
+            ("ferry", ferry.work),
             ("timers", lambda: bool(timers.ring_due())),
             ("extraction", extract_one),
             ("indexing", self.indexer.work),

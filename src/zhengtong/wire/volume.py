@@ -117,11 +117,28 @@ class Volume:
             raise self.head.fault(Refusal.MALFORMED, "the index is none", span)
         return index
 
-    def check(self, progress: Callable[[int], None] = lambda done: None) -> None:
-        """Read all of it. `progress` hears the number of bytes checked. Raises FerryError."""
-        for block in range(self.head.extent.blocks):
-            progress(HEAD + block * BLOCK + len(self._checked(block)))
-        progress(self.head.extent.size)
+    def check(self) -> None:
+        """Read all of it. Raises FerryError naming the first bytes that are not as they were."""
+        for _ in self.pieces():
+            pass
+
+    def pieces(self, start: int = 0) -> Iterator[bytes]:
+        """The whole file from a byte on, a BLOCK at most at a time, checked. Raises FerryError."""
+        extent, at = self.head.extent, start
+        while at < extent.size:
+            if at < HEAD:
+                piece = self._read(at, HEAD - at)
+            elif at < extent.index_at:
+                block, inside = divmod(at - HEAD, BLOCK)
+                piece = self._checked(block)[inside:]
+            else:
+                piece = cbor.encode(self._index)[at - extent.index_at :][:BLOCK]
+            if not piece:
+                raise self.head.fault(
+                    Refusal.TRUNCATED, "the end is missing", (at, extent.size - 1)
+                )
+            yield piece
+            at += len(piece)
 
     def batches(self, keys: NodeKeys, skip: int = 0) -> Iterator[bytes]:
         """The batches from number `skip` (from 0) on, opened with `keys`. Raises WireError."""

@@ -13,6 +13,7 @@ KERNEL = (
     "zhengtong.kernel.directory.sessions",
     "zhengtong.kernel.messages.commands",
     "zhengtong.kernel.messages.membership",
+    "zhengtong.kernel.messages.roads.commands",
 )
 
 

@@ -29,6 +29,7 @@ class Neighbour(models.Model):
     ceiling = models.PositiveSmallIntegerField()
     card = models.BinaryField()
     is_parent = models.BooleanField(default=False)
+    road = models.CharField(max_length=8, default="https")
     suspended = models.BooleanField(default=False)
     said = models.BigIntegerField(default=0)
     heard = models.BigIntegerField(default=0)

@@ -20,7 +20,8 @@ from zhengtong.wire.errors import Refusal, WireError
 
 BATCH = 100
 WINDOW = 400
-"""Sealed but not yet receipted letters on one link. Small, so that urgent letters overtake."""
+"""Sealed but not yet receipted letters on one link. Small, so that urgent letters overtake; a
+voyage of the ferry takes all there is."""
 CANNOT_BE_SEALED = (WireError, FileNotFoundError, facts.UnknownKind, facts.MalformedFact)
 
 
@@ -42,7 +43,7 @@ def _seal_for(neighbour: Neighbour) -> bool:
 
     Sealing takes long and needs no lock; only numbering does, and the link goes on meanwhile.
     """
-    if neighbour.sealed - neighbour.receipted >= WINDOW:
+    if neighbour.road != "ferry" and neighbour.sealed - neighbour.receipted >= WINDOW:
         return False
     _promote(neighbour)
     letters = list(
