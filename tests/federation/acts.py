@@ -273,6 +273,7 @@ def attachment_size(clerk: str, document: str) -> int:
             digest.update(block)
         assert digest.hexdigest() == first.file_id
         return stream.tell()
+        return stream.tell()
 
 
 def voyages() -> list[dict[str, Any]]:

@@ -94,10 +94,16 @@ def _voyage(voyage: Voyage) -> dict[str, Any]:
         "voyage": voyage,
         "way": "发往" if voyage.leaving else "来自",
         "word": "导入受阻" if problem else State(voyage.state).label,
-        "tone": "bad" if problem else TONES[voyage.state],
+        "tone": "bad" if problem else _tone(voyage),
         "next": queries.next_step(voyage),
         "busy": voyage.state == State.MAKING or (voyage.state == State.ARRIVING and not problem),
     }
+
+
+def _tone(voyage: Voyage) -> Tone:
+    """A voyage without letters has nothing to wait for."""
+    answered = voyage.state == State.MADE and not voyage.letters
+    return "idle" if answered else TONES[voyage.state]
 
 
 @require_GET

@@ -19,6 +19,8 @@ from zhengtong.wire.envelope import MAX_ENVELOPE, Content, FileRef, Sealed, seal
 from zhengtong.wire.errors import Refusal, WireError
 
 BATCH = 100
+BATCH_BYTES = 8 << 20
+"""How much one transaction numbers: pieces of files would otherwise fill the memory."""
 WINDOW = 400
 """Sealed but not yet receipted letters on one link. Small, so that urgent letters overtake; a
 voyage of the ferry takes all there is."""
@@ -53,11 +55,16 @@ def _seal_for(neighbour: Neighbour) -> bool:
     )
     sealed: dict[int, Sealed] = {}
     problems: dict[int, str] = {}
+    size = 0
     for letter in letters:
         try:
             sealed[letter.pk] = _seal(letter, neighbour)
+            size += len(sealed[letter.pk].envelope)
         except CANNOT_BE_SEALED as error:
             problems[letter.pk] = str(error)[:300]
+        if size > BATCH_BYTES:
+            break
+    letters = letters[: len(sealed) + len(problems)]
     return _number(neighbour.pk, letters, sealed, problems)
 
 

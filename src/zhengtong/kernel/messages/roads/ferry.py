@@ -12,7 +12,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,15 +73,25 @@ def absent(voyage: Voyage) -> list[int]:
 
 def take_lease(neighbour: Neighbour) -> bool:
     """Only one process at a time loads or unloads for a neighbour."""
-    return leases.take(f"ferry-{neighbour.pk}", leases.holder(), LEASE)
+    return leases.take(_lease(neighbour), leases.holder(), LEASE)
 
 
-def _wait_for_lease(voyage: Voyage, progress: Progress) -> None:
+def _lease(neighbour: Neighbour) -> str:
+    return f"ferry-{neighbour.pk}"
+
+
+@contextmanager
+def _alone(voyage: Voyage, progress: Progress) -> Iterator[None]:
+    """Wait until nobody else works for this neighbour; `voyage` then is as it stands."""
     while not take_lease(voyage.neighbour):
         time.sleep(0.3)
         voyage.refresh_from_db()
         progress(voyage.done, voyage.size)
-    voyage.refresh_from_db()
+    try:
+        voyage.refresh_from_db()
+        yield
+    finally:
+        leases.give_back(_lease(voyage.neighbour), leases.holder())
 
 
 # ── going out ──
@@ -126,9 +137,11 @@ def make(
     Raises Refused (nothing to say, disc full or unwritable), AboveCeiling; then the voyage is void
     and everything it would have carried is loaded next time.
     """
-    _wait_for_lease(voyage, progress)
-    if voyage.state != State.MAKING:
-        return voyage
+    with _alone(voyage, progress):
+        return _make(voyage, progress, volumes, rng) if voyage.state == State.MAKING else voyage
+
+
+def _make(voyage: Voyage, progress: Progress, volumes: int, rng: Rng) -> Voyage:
     folder = folder_of(voyage)
     target: hold.Hold | None = None
     try:
@@ -275,9 +288,11 @@ def unload(voyage: Voyage, progress: Progress = quiet) -> Voyage:
 
     Raises WireError when the link refuses a whole batch; the volume stays, to be tried again.
     """
-    _wait_for_lease(voyage, progress)
-    if voyage.state != State.ARRIVING:
-        return voyage
+    with _alone(voyage, progress):
+        return _unload(voyage, progress) if voyage.state == State.ARRIVING else voyage
+
+
+def _unload(voyage: Voyage, progress: Progress) -> Voyage:
     for number in range(1, voyage.volume):
         landed(voyage, number).unlink(missing_ok=True)
     while (path := landed(voyage, voyage.volume)).exists():

@@ -57,7 +57,7 @@ def compose(peer: str, lane: int) -> bytes:
         rows = Sent.objects.filter(neighbour=neighbour, sequence__gt=given).order_by("sequence")
         letters = take_what_fits(
             Letter(number, bytes(envelope))
-            for number, envelope in rows.values_list("sequence", "envelope")[:MAX_LETTERS]
+            for number, envelope in rows.values_list("sequence", "envelope").iterator(4)
         )
         owed = tuple(
             Arrival.objects.filter(neighbour=neighbour, sequence__gt=told)

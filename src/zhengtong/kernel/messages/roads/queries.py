@@ -114,6 +114,8 @@ def next_step(voyage: Voyage) -> str:
                 names = "、".join(str(number) for number in absent)
                 return f"还缺第 {names} 卷（共 {len(voyage.volumes)} 卷），请接着导入。"
             return "各卷已齐，正在导入。"
+        case State.IMPORTED if voyage.letters == 0:
+            return "只带来回执，不必作答。"
         case State.IMPORTED:
             return f"请为“{peer}”制作回盘，回执随下一航次带回。"
     return "其中的信件会随下一航次重新装载。"
