@@ -19,7 +19,7 @@ from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.messages.identity import finder, own_card
 from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import Message, Neighbour
-from zhengtong.kernel.messages.roads import ferry
+from zhengtong.kernel.messages.roads import ferry, hold
 from zhengtong.kernel.messages.roads.models import State, Voyage
 from zhengtong.wire.ferry import HEAD, MIN_VOLUME, seal_heads
 from zhengtong.wire.ferry import Voyage as Statement
@@ -140,10 +140,32 @@ def test_a_lost_disc_is_given_up_and_the_next_carries_its_letters(
     assert made(carrier).letters == 2
 
 
+def test_a_disc_given_up_while_it_is_made_leaves_nothing(
+    fugou: Poser, carrier: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(fugou, 2)
+    post(carrier, "/ferry/export", node="fugou", media="650")
+    voyage = Voyage.objects.get()
+    finish = hold.Hold.finish
+
+    def given_up_meanwhile(self: hold.Hold) -> object:
+        post(carrier, f"/ferry/{voyage.pk}/lose")
+        return finish(self)
+
+    monkeypatch.setattr(hold.Hold, "finish", given_up_meanwhile)
+    ferry.work()
+    monkeypatch.undo()
+    voyage.refresh_from_db()
+    assert voyage.state == State.LOST
+    assert not list(ferry.folder_of(voyage).glob("*"))
+    assert made(carrier).letters == 2
+
+
 def test_receipts_that_come_back_end_the_voyage(fugou: Poser, carrier: Client) -> None:
     sent = tell(fugou, 2)
     voyage = made(carrier)
     assert dial(fugou.batch(receipts=fugou.receipt(sent), acknowledged=2))[0] == 200
+    assert ferry.work()
     page = carrier.get("/ferry/").content.decode()
     assert "回执已到" in page
     assert "按规定销毁" in page
@@ -153,7 +175,7 @@ def test_receipts_that_come_back_end_the_voyage(fugou: Poser, carrier: Client) -
 def test_what_cannot_be_made_is_said(fugou: Poser, carrier: Client) -> None:
     assert "请选择介质" in post(carrier, "/ferry/export", node="fugou", media="")
     assert "每卷容量须在 17 MB 到" in post(carrier, "/ferry/export", node="fugou", media="1")
-    assert "没有找到" in post(carrier, "/ferry/export", node="nobody", media="650")
+    assert "没有相邻节点“nobody”" in post(carrier, "/ferry/export", node="nobody", media="650")
     made(carrier)  # the first voyage says who we are
     post(carrier, "/ferry/export", node="fugou", media="650")
     ferry.work()

@@ -123,7 +123,7 @@ RELEASER = (
     "portal.release portal.confirm_release portal.revise portal.reject portal.withdraw".split()
 )
 AUDITOR = "audit.read documents.export_evidence".split()
-KEEPER = ("links.read messages.resend messages.retry ferry.export ferry.import ferry.lose").split()
+KEEPER = "links.read messages.resend messages.retry ferry.export ferry.import ferry.lose".split()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,9 +94,21 @@ class FerryError(WireError):
     def zh(self) -> str:
         place = f"第 {self.volume} 卷（共 {self.of} 卷）" if self.volume else ""
         byte_range = f"第 {self.span[0]} 至 {self.span[1]} 字节" if self.span else ""
-        where = f"{place}{byte_range}"
+        where = f"{place}{byte_range}" or f"卷文件（{self.what}）"
         said = self.code.explanation
-        return f"{where}{'：' if where else ''}{said.zh}（{self.what}）。{said.remedy_zh}。"
+        remedy = _AGAIN_ZH if self.code in _DAMAGE else said.remedy_zh
+        return f"{where}：{said.zh}。{remedy}。"
+
+    @property
+    def en(self) -> str:
+        said = self.code.explanation
+        remedy = _AGAIN_EN if self.code in _DAMAGE else said.remedy_en
+        return f"{self.detail}. {said.en}. {remedy}."
+
+
+_DAMAGE = {Refusal.BAD_SIGNATURE, Refusal.TRUNCATED, Refusal.MALFORMED}
+_AGAIN_ZH = "请重新读取这一卷；仍不完好的，请发出方重新写出"
+_AGAIN_EN = "Read the volume again; if it stays damaged, have the sender write it anew"
 
 
 @dataclass(frozen=True)

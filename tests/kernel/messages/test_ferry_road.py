@@ -188,7 +188,7 @@ def large(city: City) -> tuple[Site, Site, str, Path]:
 def is_whole(fugou: Site, document: str, mebibytes: int = 40) -> bool:
     clerk = f"{COUNTY}办事员"
     size = fugou.do("attachment_size", clerk=clerk, document=document)
-    return bool(size == mebibytes << 20) and received(fugou) == {document: 1}
+    return bool(size == mebibytes << 20) and received(fugou, document) == [1]
 
 
 def test_volumes_may_come_one_by_one_in_any_order(large: tuple[Site, Site, str, Path]) -> None:

@@ -54,7 +54,6 @@ def actor_who(request: HttpRequest, *duties: str) -> Actor:
 def overview(request: HttpRequest) -> HttpResponse:
     """Who waits for a disc, where to bring one, and the log of voyages."""
     actor = actor_who(request, "ferry.export", "ferry.import")
-    ferry.settle()
     return render(
         request,
         "face/ferry.html",

@@ -14,7 +14,7 @@ from django.db.models import Max
 
 from zhengtong.kernel.commands import Act, command, must_find
 from zhengtong.kernel.engine import locked_for_update
-from zhengtong.kernel.errors import AboveCeiling, Refused
+from zhengtong.kernel.errors import AboveCeiling, NotFound, Refused
 from zhengtong.kernel.labels import Level, may_enter
 from zhengtong.kernel.messages.identity import card_of
 from zhengtong.kernel.messages.models import Arrival, Neighbour
@@ -35,7 +35,9 @@ def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
     that was interrupted is given up, and what it held is loaded again.
     Raises NotFound, Refused, AboveCeiling.
     """
-    neighbour = must_find(locked_for_update(Neighbour.objects.all()), name=node)
+    neighbour = locked_for_update(Neighbour.objects.filter(name=node)).first()
+    if neighbour is None:
+        raise NotFound(f"没有相邻节点“{node}”。请核对名称。")
     if neighbour.suspended:
         raise Refused(f"“{neighbour.title}”已停用，不能向它摆渡。")
     if not MIN_VOLUME <= limit <= MAX_VOLUME:

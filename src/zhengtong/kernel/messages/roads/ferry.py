@@ -81,15 +81,26 @@ def _lease(neighbour: Neighbour) -> str:
 
 
 @contextmanager
-def _alone(voyage: Voyage, progress: Progress) -> Iterator[None]:
-    """Wait until nobody else works for this neighbour; `voyage` then is as it stands."""
+def _alone(voyage: Voyage, progress: Progress) -> Iterator[Callable[[], None]]:
+    """Wait until nobody else works for this neighbour; `voyage` then is as it stands.
+
+    What is given is to be called now and then, to remain alone.
+    """
     while not take_lease(voyage.neighbour):
         time.sleep(0.3)
         voyage.refresh_from_db()
         progress(voyage.done, voyage.size)
+    renew_at = time.monotonic() + LEASE / 3
+
+    def renew() -> None:
+        nonlocal renew_at
+        if time.monotonic() > renew_at:
+            take_lease(voyage.neighbour)
+            renew_at = time.monotonic() + LEASE / 3
+
     try:
         voyage.refresh_from_db()
-        yield
+        yield renew
     finally:
         leases.give_back(_lease(voyage.neighbour), leases.holder())
 
@@ -137,8 +148,13 @@ def make(
     Raises Refused (nothing to say, disc full or unwritable), AboveCeiling; then the voyage is void
     and everything it would have carried is loaded next time.
     """
-    with _alone(voyage, progress):
-        return _make(voyage, progress, volumes, rng) if voyage.state == State.MAKING else voyage
+    with _alone(voyage, progress) as still:
+
+        def noted(done: int, total: int) -> None:
+            still()
+            progress(done, total)
+
+        return _make(voyage, noted, volumes, rng) if voyage.state == State.MAKING else voyage
 
 
 def _make(voyage: Voyage, progress: Progress, volumes: int, rng: Rng) -> Voyage:
@@ -160,7 +176,13 @@ def _make(voyage: Voyage, progress: Progress, volumes: int, rng: Rng) -> Voyage:
         )
         load = _fill(voyage, target, volumes, progress)
         target.voyage = _empty_statement(voyage, load.level)
-        statement, _ = target.finish()
+        return commands.made(
+            node_actor({"ferry.made"}),
+            voyage.pk,
+            statement=target.finish(),
+            cargo=load.cargo,
+            marks=load.marks,
+        )
     except BaseException as error:
         if target:
             target.abandon()
@@ -169,8 +191,6 @@ def _make(voyage: Voyage, progress: Progress, volumes: int, rng: Rng) -> Voyage:
         if isinstance(error, (OSError, WireError)):
             raise refusal from error
         raise
-    actor = node_actor({"ferry.made"})
-    return commands.made(actor, voyage.pk, statement=statement, cargo=load.cargo, marks=load.marks)
 
 
 def _empty_statement(voyage: Voyage, level: int = 0) -> Statement:
@@ -203,7 +223,6 @@ def _fill(voyage: Voyage, target: hold.Hold, volumes: int, progress: Progress) -
             saved = voyage.done = target.size
             voyage.letters = load.letters
             voyage.save(update_fields=["done", "letters"])
-            take_lease(neighbour)
         progress(target.size, 0)
         lanes = link.to_say(neighbour.name) if batch.letters or batch.receipts else ()
     return load
@@ -234,7 +253,8 @@ def full_or(error: Exception, other: HouseError) -> HouseError:
 def _give_up(voyage: Voyage, why: str) -> None:
     """Void a voyage that could not be made. Should even this fail, the next order does it."""
     try:
-        commands.lose(node_actor({"ferry.lose"}), voyage.pk, why)
+        if Voyage.objects.filter(pk=voyage.pk, state=State.MAKING).exists():
+            commands.lose(node_actor({"ferry.lose"}), voyage.pk, why)
     except Exception:
         log.exception("voyage %s could not be given up", voyage.name)
 
@@ -288,8 +308,13 @@ def unload(voyage: Voyage, progress: Progress = quiet) -> Voyage:
 
     Raises WireError when the link refuses a whole batch; the volume stays, to be tried again.
     """
-    with _alone(voyage, progress):
-        return _unload(voyage, progress) if voyage.state == State.ARRIVING else voyage
+    with _alone(voyage, progress) as still:
+
+        def noted(done: int, total: int) -> None:
+            still()
+            progress(done, total)
+
+        return _unload(voyage, noted) if voyage.state == State.ARRIVING else voyage
 
 
 def _unload(voyage: Voyage, progress: Progress) -> Voyage:
@@ -323,7 +348,6 @@ def _unload_volume(voyage: Voyage, path: Path, progress: Progress) -> None:
             voyage.place += 1
             voyage.done = before + size * voyage.place // batches
             voyage.save(update_fields=["place", "done", "notes"])
-            take_lease(voyage.neighbour)
             progress(voyage.done, voyage.size)
 
 

@@ -35,6 +35,7 @@ class Hold:
         self.folder, self.voyage, self.limit = folder, voyage, limit
         self._keys, self._recipients, self._rng = keys, recipients, rng
         self._parts: list[Path] = []
+        self._paths: list[Path] = []
         self._extents: list[Extent] = []
         self._file: BinaryIO | None = None
         self.size = 0
@@ -60,8 +61,8 @@ class Hold:
         assert self._file is not None
         self.size += self._file.write(self._writer.add(batch))
 
-    def finish(self) -> tuple[Voyage, list[Path]]:
-        """Write the heads, give the volumes their names: the voyage and its files."""
+    def finish(self) -> Voyage:
+        """Write the heads and give the volumes their names: the whole voyage."""
         self._end_volume()
         voyage = replace(self.voyage, volumes=tuple(self._extents))
         heads = seal_heads(voyage, self._keys)
@@ -69,11 +70,11 @@ class Hold:
             with part.open("r+b") as file:
                 file.write(head)
                 sync(file)
-        paths = [self.folder / name for name in names(voyage)]
-        for part, path in zip(self._parts, paths, strict=True):
+        self._paths = [self.folder / name for name in names(voyage)]
+        for part, path in zip(self._parts, self._paths, strict=True):
             part.replace(path)
         sync_folder(self.folder)
-        return voyage, paths
+        return voyage
 
     def abandon(self) -> None:
         """Leave nothing behind."""
@@ -81,6 +82,8 @@ class Hold:
             with suppress(OSError):  # what is still in memory may not be writable either
                 self._file.close()
         remove_parts(self.folder, self.voyage.id.hex())
+        for path in self._paths:
+            path.unlink(missing_ok=True)
 
     def _new_writer(self) -> VolumeWriter:
         return VolumeWriter(
