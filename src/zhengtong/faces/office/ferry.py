@@ -54,12 +54,14 @@ def actor_who(request: HttpRequest, *duties: str) -> Actor:
 def overview(request: HttpRequest) -> HttpResponse:
     """Who waits for a disc, where to bring one, and the log of voyages."""
     actor = actor_who(request, "ferry.export", "ferry.import")
+    log = [_voyage(row) for row in queries.voyages()[:SHOWN]]
     return render(
         request,
         "face/ferry.html",
         {
             "waiting": [_waiting(row) for row in queries.waiting()],
-            "log": [_voyage(row) for row in queries.voyages()[:SHOWN]],
+            "log": log,
+            "busy": any(row["busy"] for row in log),
             "media": MEDIA,
             "may_export": actor.has("ferry.export"),
             "may_import": actor.has("ferry.import"),
