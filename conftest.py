@@ -19,8 +19,8 @@ from tests import engines
 
 ENGINE = engines.choose()
 django.setup()
-# The workers of pytest-xdist inherit this environment. With the name in it, pytest-django would load
-# the settings there before this file has given the worker a node of its own.
+# The workers of pytest-xdist inherit this environment. With the name in it, pytest-django would
+# load the settings there before this file has given the worker a node of its own.
 del os.environ["DJANGO_SETTINGS_MODULE"]
 
 # A busy machine must not fail a property; what fails is printed so that it can be repeated.

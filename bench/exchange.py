@@ -139,7 +139,9 @@ class Pair:
         return "\n".join(f"{file.parent.name}: {file.read_text()[-3000:]}" for file in files)
 
     def _receipted(self, city: sqlite3.Connection) -> int:
-        return int(city.execute("SELECT max(receipted) FROM kernel_neighbour").fetchone()[0])
+        return int(
+            city.execute("SELECT coalesce(sum(receipted), 0) FROM kernel_linklane").fetchone()[0]
+        )
 
 
 def card_of(home: Path) -> bytes:

@@ -23,6 +23,8 @@ class PlainSuite:
     wrap_algorithm = -65538
     content_algorithm = -65539
     hash_algorithm = -65540
+    tree_signature_algorithm = -65541
+    tree_algorithm = -65542
     note_algorithm = 255
     key_length = 0
     nonce_length = 0
@@ -53,10 +55,11 @@ class PlainSuite:
     def verify(self, public: bytes, signature: bytes, message: bytes) -> bool:
         return signature == _MARK
 
-    def wrap(
-        self, public: bytes, content_key: bytes, protected: bytes, rng: Rng
-    ) -> tuple[dict[int, Any], bytes]:
-        return {}, content_key
+    def agree(self, public: bytes, rng: Rng) -> tuple[dict[int, Any], Handle]:
+        return {}, None
+
+    def wrap(self, secret: Handle, content_key: bytes, protected: bytes) -> bytes:
+        return content_key
 
     def unwrap(
         self, handle: Handle, header: dict[int, Any], wrapped: bytes, protected: bytes

@@ -38,7 +38,11 @@ def sound(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     )
     Sent.objects.create(
         neighbour=link,
+        lane=2,
         sequence=1,
+        chain=b"",
+        epoch=1,
+        leaf=0,
         letter=Letter.objects.create(message=message, neighbour=link, waiting=False),
         digest=b"",
         envelope=b"",

@@ -34,7 +34,15 @@ from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.messages.facts import encode
 from zhengtong.kernel.messages.membership import admit as admit_card
-from zhengtong.kernel.messages.models import Arrival, Handling, Letter, Message, Neighbour, Sent
+from zhengtong.kernel.messages.models import (
+    Arrival,
+    Handling,
+    Letter,
+    LinkLane,
+    Message,
+    Neighbour,
+    Sent,
+)
 from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.kernel.messages.roads import queries as roads
 from zhengtong.wire.keys import NodeCard
@@ -163,14 +171,14 @@ def link(node: str) -> dict[str, Any]:
         "failures": found.failures,
         "last_error": found.last_error,
         "met": found.last_contact is not None,
-        "received": found.received,
+        "received": sum(lane.received for lane in found.lanes.all()),
     }
 
 
 def arrivals(kind: str = "") -> list[tuple[int, str]]:
-    """The numbers and subjects of the letters received, in the order of the link."""
+    """Places in our log and subjects of the letters received, in the order in which they came."""
     subjects = dict(Message.objects.filter(kind__contains=kind).values_list("pk", "subject"))
-    rows = Arrival.objects.order_by("sequence").values_list("sequence", "message")
+    rows = Arrival.objects.order_by("leaf").values_list("leaf", "message")
     return [(number, subjects[pk]) for number, pk in rows if pk in subjects]
 
 
@@ -228,7 +236,7 @@ def counts() -> dict[str, int]:
         "refused": Sent.objects.exclude(refusal="").count(),
         "unsealed": AuditEntry.objects.filter(leaf=None).count(),
         "dead": Handling.objects.filter(dead=True).count(),
-        "unreceipted": sum(link.sealed - link.receipted for link in Neighbour.objects.all()),
+        "unreceipted": sum(lane.sealed - lane.receipted for lane in LinkLane.objects.all()),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -16,14 +17,18 @@ from zhengtong.capabilities.documents.messages import Reminded
 from zhengtong.kernel.directory.actors import node_actor
 from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.facts import Fact, encode
+from zhengtong.kernel.messages.letter_body import pack
 from zhengtong.kernel.messages.membership import admit
-from zhengtong.kernel.messages.models import Message, Neighbour
+from zhengtong.kernel.messages.models import LinkLane, Message, Neighbour
 from zhengtong.kernel.messages.outbox import post
-from zhengtong.kernel.messages.sealing import pack, seal_waiting
-from zhengtong.wire.batch import Batch, Letter, Refused, decode_batch, encode_batch
+from zhengtong.kernel.messages.sealing import seal_waiting
+from zhengtong.wire.batch import Batch, Head, Letter, Refused, Standing, decode_batch, encode_batch
 from zhengtong.wire.envelope import Content, seal_disclosed
 from zhengtong.wire.keys import NodeCard, NodeKeys
-from zhengtong.wire.receipts import Event, Receipt, ReceiptItem, encode_receipt
+from zhengtong.wire.link import extended
+from zhengtong.wire.log import Log
+from zhengtong.wire.memory import MemoryTiles
+from zhengtong.wire.receipts import SALT, Entry, Event, issue, log_name
 
 NODE = "test"
 """The node under test, as tests/engines.py calls it."""
@@ -44,6 +49,8 @@ class Poser:
     keys: NodeKeys = field(init=False)
     card: NodeCard = field(init=False)
     counter: int = 0
+    chains: dict[int, bytes] = field(default_factory=lambda: {0: bytes(32)})
+    told: dict[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.keys = NodeKeys.generate(self.name)
@@ -92,17 +99,45 @@ class Poser:
         return seal_disclosed(content, self.keys, [to or self.node], None, os.urandom).envelope
 
     def batch(self, *letters: Letter, **changes: Any) -> bytes:
-        """A signed batch with these letters; the counter grows by itself."""
+        """A signed batch with these letters; the counter grows by itself.
+
+        It stands where an honest neighbour would: what it has sent is chained. `changes` are fields
+        of the standing or of the batch; `acknowledged` is the number up to which it holds letters
+        of the node under test, whose chain it knows from those it was given (`told`).
+        """
         self.counter += 1
-        values: dict[str, object] = {
+        for letter in letters:
+            self._send(letter)
+        last = letters[-1].sequence if letters else max(self.chains)
+        held = changes.pop("acknowledged", 0)
+        values: dict[str, Any] = {
             "sender": self.name,
             "receiver": NODE,
+            "lane": 2,
             "at": datetime.now(UTC),
             "counter": self.counter,
-            "high": letters[-1].sequence if letters else 0,
-            "letters": letters,
+            "sent": Head(last, self.chains[last]),
+            "high": last,
+            "received": Head(held, self.told.get(held, bytes(32))),
         }
-        return encode_batch(Batch(**(values | changes)), self.keys)  # type: ignore[arg-type]
+        fields = {field.name for field in dataclasses.fields(Standing)}
+        values |= {key: value for key, value in changes.items() if key in fields}
+        rest = {key: value for key, value in changes.items() if key not in fields}
+        return encode_batch(Batch(Standing(**values), letters=letters, **rest), self.keys)
+
+    def _send(self, letter: Letter) -> None:
+        """Chain a letter of ours to those before it, as far as we know them."""
+        before = self.chains.get(letter.sequence - 1, bytes(32))
+        digest = self.keys.suite.hash(letter.envelope)
+        head = extended(Head(letter.sequence - 1, before), digest, self.keys.suite.hash)
+        self.chains[letter.sequence] = head.chain
+
+    def hears(self, letters: Iterable[Letter]) -> None:
+        """Note the chain of letters of the node under test, as an honest neighbour does."""
+        hash = self.node.crypto.hash
+        for letter in letters:
+            before = Head(letter.sequence - 1, self.told.get(letter.sequence - 1, bytes(32)))
+            self.told[letter.sequence] = extended(before, hash(letter.envelope), hash).chain
 
     def letters(self, *envelopes: bytes, first: int = 1) -> list[Letter]:
         """Envelopes under successive numbers of the link."""
@@ -119,19 +154,29 @@ class Poser:
         *,
         keys: NodeKeys | None = None,
         sender: str = NODE,
+        lane: int = 2,
     ) -> bytes:
         """Our signed receipt for letters of the node under test, delivered unless `events` says."""
-        items = tuple(
-            ReceiptItem(
-                letter.sequence,
-                self.node.crypto.hash(letter.envelope),
-                (events or {}).get(letter.sequence, Event.DELIVERED),
-                datetime.now(UTC),
-            )
-            for letter in letters
-        )
         signer = keys or self.keys
-        return encode_receipt(Receipt(sender, signer.node, items), signer)
+        log = Log(MemoryTiles(), 0, signer.suite.hash)
+        first = log.append(
+            [
+                Entry(
+                    (events or {}).get(letter.sequence, Event.DELIVERED),
+                    signer.node,
+                    sender,
+                    signer.node,
+                    lane,
+                    letter.sequence,
+                    self.node.crypto.hash(letter.envelope),
+                    datetime.now(UTC),
+                    os.urandom(SALT),
+                ).encode()
+                for letter in letters
+            ]
+        )
+        origin = log_name(signer.node)
+        return issue(log, origin, first, len(letters), signer).encode()
 
     def refusing(self, letters: Sequence[Letter], refused: Refused) -> bytes:
         """A batch that takes these letters, but for one."""
@@ -151,19 +196,30 @@ def dial(data: bytes) -> tuple[int, str, bytes]:
     return response.status_code, code, response.content
 
 
-def link() -> Neighbour:
-    """The link to the neighbour as the node under test has it."""
+def link(lane: int = 2) -> LinkLane:
+    """A lane of the link to the neighbour as the node under test has it."""
+    found, _ = LinkLane.objects.get_or_create(neighbour=neighbour(), lane=lane)
+    return found
+
+
+def neighbour() -> Neighbour:
     return Neighbour.objects.get(name="fugou")
 
 
 def tell(fugou: Poser, number: int = 1, level: int = 1) -> list[Letter]:
-    """Let the node send so many letters; what the neighbour gets of them."""
+    """Let the node send so many letters; what the neighbour gets of them.
+
+    The road has lost all it had before, so whatever has no receipt comes again.
+    """
     for _ in range(number):
         fact = a_fact()
         message = Message.objects.create(
             kind=fact.kind, body=encode(fact), level=level, origin="test", at=datetime.now(UTC)
         )
-        post(message, [link()], 2)
+        post(message, [neighbour()], 2)
     while seal_waiting():
         pass
-    return list(fugou.read(exchange.compose("fugou")).letters)
+    exchange.rewind("fugou")
+    letters = fugou.read(exchange.compose("fugou", 2)).letters
+    fugou.hears(letters)
+    return list(letters)

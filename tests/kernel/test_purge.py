@@ -30,7 +30,15 @@ def test_handled_messages_and_their_envelopes_lose_their_words() -> None:
     mine, pending, other = message("one"), message("one", pending=True), message("two")
     for number, each in enumerate((mine, pending, other), 1):
         Arrival.objects.create(
-            neighbour=neighbour, sequence=number, digest=b"d", envelope=b"e", message=each.pk
+            neighbour=neighbour,
+            lane=2,
+            sequence=number,
+            digest=b"d",
+            chain=b"c",
+            epoch=1,
+            leaf=number,
+            envelope=b"e",
+            message=each.pk,
         )
     assert purge.forget("one") == 1
     assert purge.forget("one") == 0

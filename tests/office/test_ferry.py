@@ -13,14 +13,16 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from tests import build
-from tests.federation.neighbour import Poser, dial, link, tell
+from tests.federation.neighbour import Poser, dial, neighbour, tell
 from tests.office.conftest import Desk, token
 from zhengtong.kernel.audit import AuditEntry
+from zhengtong.kernel.messages.exchange import rewind
 from zhengtong.kernel.messages.identity import finder, own_card
 from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import Message, Neighbour
 from zhengtong.kernel.messages.roads import ferry, hold
 from zhengtong.kernel.messages.roads.models import State, Voyage
+from zhengtong.wire.batch import Letter
 from zhengtong.wire.ferry import HEAD, MIN_VOLUME, seal_heads
 from zhengtong.wire.ferry import Voyage as Statement
 from zhengtong.wire.volume import VolumeWriter, open_volume
@@ -76,9 +78,15 @@ def volumes_of(fugou: Poser, *loads: list[bytes], level: int = 1) -> list[bytes]
 def letters(fugou: Poser, number: int = 2) -> list[bytes]:
     """So many batches with one letter each."""
     return [
-        fugou.batch(*fugou.letters(fugou.envelope(), first=place), high=number)
-        for place in range(1, number + 1)
+        fugou.batch(*fugou.letters(fugou.envelope(), first=place)) for place in range(1, number + 1)
     ]
+
+
+def wait_for_a_disc(fugou: Poser, number: int) -> list[Letter]:
+    """Let so many letters wait that no road has been given."""
+    told = tell(fugou, number)
+    rewind("fugou")
+    return told
 
 
 def uploaded(client: Client, *volumes: bytes) -> str:
@@ -92,7 +100,7 @@ def uploaded(client: Client, *volumes: bytes) -> str:
 def test_a_disc_is_ordered_made_fetched_and_opened_by_the_neighbour(
     fugou: Poser, carrier: Client
 ) -> None:
-    tell(fugou, 3)
+    wait_for_a_disc(fugou, 3)
     page = carrier.get("/ferry/").content.decode()
     assert "扶沟县节点" in page
     assert "普通 3 封" in page
@@ -120,7 +128,7 @@ def test_a_disc_is_ordered_made_fetched_and_opened_by_the_neighbour(
 
 
 def test_the_carriers_sheet_says_what_is_handed_over(fugou: Poser, carrier: Client) -> None:
-    tell(fugou)
+    wait_for_a_disc(fugou, 1)
     voyage = made(carrier)
     sheet = carrier.get(f"/ferry/{voyage.pk}/sheet").content.decode()
     for words in (voyage.name, "测试节点", "扶沟县节点", "内部", voyage.volumes[0][2], "递送人"):
@@ -130,7 +138,7 @@ def test_the_carriers_sheet_says_what_is_handed_over(fugou: Poser, carrier: Clie
 def test_a_lost_disc_is_given_up_and_the_next_carries_its_letters(
     fugou: Poser, carrier: Client
 ) -> None:
-    tell(fugou, 2)
+    wait_for_a_disc(fugou, 2)
     lost = made(carrier)
     folder = ferry.folder_of(lost)
     assert list(folder.iterdir())
@@ -143,7 +151,7 @@ def test_a_lost_disc_is_given_up_and_the_next_carries_its_letters(
 def test_a_disc_given_up_while_it_is_made_leaves_nothing(
     fugou: Poser, carrier: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell(fugou, 2)
+    wait_for_a_disc(fugou, 2)
     post(carrier, "/ferry/export", node="fugou", media="650")
     voyage = Voyage.objects.get()
     finish = hold.Hold.finish
@@ -162,7 +170,7 @@ def test_a_disc_given_up_while_it_is_made_leaves_nothing(
 
 
 def test_receipts_that_come_back_end_the_voyage(fugou: Poser, carrier: Client) -> None:
-    sent = tell(fugou, 2)
+    sent = wait_for_a_disc(fugou, 2)
     voyage = made(carrier)
     assert dial(fugou.batch(receipts=fugou.receipt(sent), acknowledged=2))[0] == 200
     assert ferry.work()
@@ -187,7 +195,7 @@ def test_what_cannot_be_made_is_said(fugou: Poser, carrier: Client) -> None:
 def test_a_letter_above_the_neighbours_ceiling_stops_the_disc(
     fugou: Poser, carrier: Client
 ) -> None:
-    tell(fugou, 2)
+    wait_for_a_disc(fugou, 2)
     Neighbour.objects.update(ceiling=0)
     post(carrier, "/ferry/export", node="fugou", media="650")
     ferry.work()
@@ -326,7 +334,7 @@ def test_every_duty_is_asked_for(fugou: Poser, desk: Desk) -> None:
 
 
 def test_where_the_files_are_kept_nobody_else_may_look(fugou: Poser, carrier: Client) -> None:
-    tell(fugou)
+    wait_for_a_disc(fugou, 1)
     folder: Path = ferry.folder_of(made(carrier))
     assert folder.stat().st_mode & 0o077 == 0
-    assert finder(link())(own_card().signing_kid) is None
+    assert finder(neighbour())(own_card().signing_kid) is None

@@ -9,7 +9,7 @@ from tests.office.conftest import Desk, token
 from zhengtong.kernel import moment
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.messages import commands
-from zhengtong.kernel.messages.models import Handling, Letter, Message, Neighbour, Sent
+from zhengtong.kernel.messages.models import Handling, Letter, LinkLane, Message, Neighbour, Sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -17,9 +17,9 @@ ADMINISTRATOR = ["links.read", "messages.resend", "messages.retry"]
 
 
 def neighbour(name: str = "shenqiu", title: str = "沈丘县节点") -> Neighbour:
-    return Neighbour.objects.create(
-        name=name, title=title, zone="private", ceiling=2, card=b"", sealed=5, receipted=3
-    )
+    made = Neighbour.objects.create(name=name, title=title, zone="private", ceiling=2, card=b"")
+    LinkLane.objects.create(neighbour=made, lane=2, sealed=5, receipted=3)
+    return made
 
 
 def refused_letter(to: Neighbour, level: int = 1) -> Letter:
@@ -29,9 +29,13 @@ def refused_letter(to: Neighbour, level: int = 1) -> Letter:
     letter = Letter.objects.create(message=message, neighbour=to, waiting=False)
     Sent.objects.create(
         neighbour=to,
+        lane=2,
         sequence=5,
         letter=letter,
         digest=b"",
+        chain=b"",
+        epoch=1,
+        leaf=4,
         envelope=b"",
         refusal="clock",
         refusal_detail="off by 900 s",

@@ -9,13 +9,32 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from zhengtong.wire import merkle
-from zhengtong.wire.batch import Batch, Letter, Refused
+from zhengtong.wire.batch import (
+    NO_LETTER,
+    Batch,
+    Head,
+    Letter,
+    Refused,
+    Standing,
+    sign_standing,
+)
 from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint
 from zhengtong.wire.envelope import Content, FileRef, Sealed, seal_disclosed
 from zhengtong.wire.errors import Refusal
-from zhengtong.wire.evidence import About, Evidence, EvidenceFile, EvidenceLetter, LoggedEntry
+from zhengtong.wire.evidence import (
+    About,
+    Evidence,
+    EvidenceFile,
+    EvidenceLetter,
+    EvidenceReceipt,
+    LoggedEntry,
+    Span,
+)
 from zhengtong.wire.keys import NodeCard, NodeKeys
-from zhengtong.wire.receipts import Event, Receipt, ReceiptItem, encode_receipt
+from zhengtong.wire.link import extended
+from zhengtong.wire.log import Log
+from zhengtong.wire.memory import MemoryTiles
+from zhengtong.wire.receipts import SALT, Entry, Event, Receipts, issue, log_name, single
 
 NOW = datetime(2026, 3, 2, 1, 30, 0, 250000, tzinfo=UTC)
 DOCUMENT = "urn:zhengtong:zhoukou:document:0193a7"
@@ -76,21 +95,70 @@ def sealed(letter: Content | None = None, *to: NodeCard, seed: int = 9) -> Seale
     return seal_disclosed(letter or content(), CITY, to or (FUGOU_CARD,), None, seeded(seed))
 
 
-def batch(**changes: object) -> Batch:
+def standing(**changes: object) -> Standing:
     values: dict[str, object] = {
         "sender": "zhoukou",
         "receiver": "fugou",
+        "lane": 2,
         "at": NOW,
         "counter": 5,
-        "acknowledged": 3,
+        "sent": Head(12, bytes(range(32))),
         "high": 12,
+        "received": Head(3, bytes(32)),
+        "waiting": (0, 2),
+        "version": "0.1.0",
+    }
+    return Standing(**(values | changes))  # type: ignore[arg-type]
+
+
+def batch(**changes: object) -> Batch:
+    """A batch with something in every part; `changes` to the standing or to the rest."""
+    ours = {key: changes.pop(key) for key in list(changes) if key in Standing.__dataclass_fields__}
+    values: dict[str, object] = {
+        "standing": standing(**ours),
         "letters": (Letter(11, b"first"), Letter(12, b"second")),
         "receipts": b"receipts",
         "refusals": (Refused(4, Refusal.ABOVE_CEILING, "level 3"),),
         "checkpoint": b"checkpoint",
-        "wait": 25,
+        "base": 7,
+        "consistency": (bytes(32),),
+        "cosignature": b"cosignature",
     }
     return Batch(**(values | changes))  # type: ignore[arg-type]
+
+
+def log_of(*entries: Entry, keys: NodeKeys = FUGOU) -> Log:
+    log = Log(MemoryTiles(), 0, keys.suite.hash)
+    log.append([entry.encode() for entry in entries])
+    return log
+
+
+def entry(
+    sequence: int = 1,
+    event: Event = Event.DELIVERED,
+    envelope_hash: bytes = bytes(32),
+    **changes: object,
+) -> Entry:
+    """An entry of fugou's log about a letter that zhoukou sent."""
+    values: dict[str, object] = {
+        "event": event,
+        "by": "fugou",
+        "sender": "zhoukou",
+        "receiver": "fugou",
+        "lane": 2,
+        "sequence": sequence,
+        "envelope_hash": envelope_hash,
+        "at": NOW,
+        "salt": bytes(SALT),
+    }
+    return Entry(**(values | changes))  # type: ignore[arg-type]
+
+
+def receipts(*entries: Entry, keys: NodeKeys = FUGOU, before: int = 0) -> Receipts:
+    """Receipts for these entries, which stand behind `before` others in the log."""
+    others = [entry(number + 100) for number in range(before)]
+    log = log_of(*others, *entries, keys=keys)
+    return issue(log, log_name(keys.node), before, len(entries), keys)
 
 
 def evidence() -> Evidence:
@@ -105,9 +173,10 @@ def evidence() -> Evidence:
         None,
         seeded(10),
     )
-    receipt = Receipt(
-        "zhoukou", "fugou", (ReceiptItem(12, sent.envelope_hash, Event.DELIVERED, NOW),)
-    )
+    delivered = receipts(entry(12, envelope_hash=sent.envelope_hash), before=5)
+    before, hash = bytes(range(32)), CITY.suite.hash
+    first = extended(Head(11, before), sent.envelope_hash, hash)
+    last = extended(first, hash(b"another letter"), hash)
     entries = [f"entry {number} documents.dispatch {DOCUMENT}".encode() for number in range(11)]
     leaves = [merkle.leaf_hash(entry) for entry in entries]
     head = Checkpoint(log_origin("zhoukou"), len(leaves), merkle.root(leaves))
@@ -120,7 +189,18 @@ def evidence() -> Evidence:
             EvidenceLetter(sent.envelope, sent.disclosure),
             EvidenceLetter(answer.envelope, answer.disclosure),
         ),
-        receipts=(encode_receipt(receipt, FUGOU),),
+        receipts=(EvidenceReceipt(delivered.entries[0], single(delivered, 0, FUGOU_CARD.crypto)),),
+        spans=(
+            Span("zhoukou", "fugou", 2, 12, before, (sent.envelope_hash, hash(b"another letter"))),
+        ),
+        standings=(
+            sign_standing(standing(sent=last, high=13), hash(b""), CITY),
+            sign_standing(
+                standing(sender="fugou", receiver="zhoukou", sent=NO_LETTER, high=0, received=last),
+                hash(b""),
+                FUGOU,
+            ),
+        ),
         checkpoints=(sign_checkpoint(head, CITY),),
         entries=tuple(
             LoggedEntry(

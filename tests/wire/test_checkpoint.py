@@ -99,7 +99,7 @@ def test_text_that_is_no_checkpoint_is_refused(text: str) -> None:
 
 
 def test_other_tools_get_the_public_key_as_one_line() -> None:
-    name, key_hash, encoded = verifier_key(CITY_CARD).split("+", 2)
+    name, key_hash, encoded = verifier_key(CITY_CARD, log_origin("zhoukou")).split("+", 2)
     assert name == "zhoukou/evidence"
     assert len(key_hash) == 8
     assert base64.b64decode(encoded) == b"\x01" + CITY_CARD.signing_public

@@ -24,8 +24,10 @@ from tests.wire.builders import (
     NOW,
     SHENQIU,
     content,
+    entry,
     evidence,
     node,
+    receipts,
     sealed,
     seeded,
 )
@@ -38,6 +40,7 @@ from zhengtong.wire.evidence import (
     Evidence,
     EvidenceFile,
     EvidenceLetter,
+    EvidenceReceipt,
     Part,
     name_of,
     pack,
@@ -46,7 +49,7 @@ from zhengtong.wire.evidence import (
 from zhengtong.wire.evidence_check import verify
 from zhengtong.wire.findings import Report, Verdict
 from zhengtong.wire.keys import NodeCard, NodeKeys
-from zhengtong.wire.receipts import Event, Receipt, ReceiptItem, encode_receipt
+from zhengtong.wire.receipts import single
 from zhengtong.wire.verifier import main, print_report
 
 WHOLE = evidence()
@@ -81,10 +84,11 @@ def test_a_whole_road_is_proven() -> None:
     assert "第1封信由周口市(zhoukou)于2026-03-02 09:30:00 UTC+8签名发往fugou" in proven
     assert "第1封信的正文与发送方签名的内容哈希一致" in proven
     assert "附件 a.pdf 与第1封信中登记的哈希一致" in proven
-    assert "由 fugou签名:第1封信于2026-03-02 09:30:00 UTC+8送达" in proven
+    assert "由 fugou签名并载入其存证日志:第1封信于2026-03-02 09:30:00 UTC+8送达" in proven
+    assert "zhoukou 发往 fugou 的第 12 至 13 号,双方签名一致" in proven
     assert "证明 fugou 于2026-03-02 09:30:00 UTC+8签收了第1封信" in proven
-    assert "第3条审计记录在周口市(zhoukou)封存的日志之中" in proven
-    assert "第11条审计记录" in proven
+    assert "日志第3条在周口市(zhoukou)封存的日志之中" in proven
+    assert "日志第11条" in proven
     assert "周口市 zhoukou" in proven
 
 
@@ -157,18 +161,42 @@ def forged_envelope(whole: Evidence) -> Evidence:
 
 
 def forged_receipt(whole: Evidence) -> Evidence:
-    item = ReceiptItem(12, bytes(32), Event.DELIVERED, NOW)
-    return dataclasses.replace(
-        whole, receipts=(encode_receipt(Receipt("zhoukou", "fugou", (item,)), FUGOU),)
-    )
+    return dataclasses.replace(whole, receipts=(receipt_for(bytes(32)),))
+
+
+def receipt_for(envelope_hash: bytes, keys: NodeKeys = FUGOU) -> EvidenceReceipt:
+    """A node's receipt for an envelope, in its standard form."""
+    delivered = entry(12, envelope_hash=envelope_hash, by=keys.node, receiver=keys.node)
+    run = receipts(delivered, keys=keys)
+    return EvidenceReceipt(run.entries[0], single(run, 0, keys.suite))
+
+
+def letter_withheld(whole: Evidence) -> Evidence:
+    """The exporter hides that another letter followed."""
+    span = whole.spans[0]
+    shorter = dataclasses.replace(span, hashes=(span.hashes[0], span.hashes[0]))
+    return dataclasses.replace(whole, spans=(shorter,))
+
+
+def letter_before_replaced(whole: Evidence) -> Evidence:
+    span = dataclasses.replace(whole.spans[0], before=bytes(32))
+    return dataclasses.replace(whole, spans=(span,))
+
+
+def forged_standing(whole: Evidence) -> Evidence:
+    standing = bytearray(whole.standings[1])
+    standing[-1] ^= 1
+    return dataclasses.replace(whole, standings=(whole.standings[0], bytes(standing)))
+
+
+def foreign_span(whole: Evidence) -> Evidence:
+    span = dataclasses.replace(whole.spans[0], hashes=(bytes(32),))
+    return dataclasses.replace(whole, spans=(span,))
 
 
 def strangers_receipt(whole: Evidence) -> Evidence:
     digest = hashlib.sha256(whole.letters[0].envelope).digest()
-    item = ReceiptItem(12, digest, Event.DELIVERED, NOW)
-    return dataclasses.replace(
-        whole, receipts=(encode_receipt(Receipt("zhoukou", "shenqiu", (item,)), SHENQIU),)
-    )
+    return dataclasses.replace(whole, receipts=(receipt_for(digest, SHENQIU),))
 
 
 def forged_entry(whole: Evidence) -> Evidence:
@@ -207,9 +235,13 @@ def nothing(whole: Evidence) -> Evidence:
         (forged_envelope, "第1封信:签名与内容不符"),
         (forged_receipt, "第1份回执不涉及案卷中的任何信件"),
         (strangers_receipt, "第1份回执:发送方不在本节点的节点名录中"),
-        (forged_entry, "第3条审计记录不在所封存的日志之中"),
-        (moved_entry, "第4条审计记录不在所封存的日志之中"),
-        (entry_without_checkpoint, "第3条审计记录没有有效的检查点"),
+        (letter_withheld, "第1段收发序列与 zhoukou 签名的序列在第 13 号不符,有信件被隐匿或替换"),
+        (letter_before_replaced, "第1段收发序列与 zhoukou 签名的序列在第 13 号不符"),
+        (forged_standing, "第2份序列声明:签名与内容不符"),
+        (foreign_span, "第1段收发序列不含案卷中的任何信件"),
+        (forged_entry, "日志第3条不在所封存的日志之中"),
+        (moved_entry, "日志第4条不在所封存的日志之中"),
+        (entry_without_checkpoint, "日志第3条没有有效的检查点"),
         (checkpoint_by_another, "第1个日志检查点:签名与内容不符"),
         (missing_card, "第1封信:发送方不在本节点的节点名录中"),
         (nothing, "案卷文件中没有信件或审计记录"),
@@ -284,8 +316,8 @@ def bundle_of(sections: list[tuple[str, str, bytes]]) -> bytes:
         ([("content", "9", b"")], "章节目录与各章节的次序或编号不符"),
         ([("card", "2", b"")], "章节目录与各章节的次序或编号不符"),
         ([("file", "a", b""), ("card", "1", b"")], "章节目录与各章节的次序或编号不符"),
-        ([("entry", "1", b"\x80")], "第1条审计记录缺失或格式不符"),
-        ([("entry", "1", b"\x84\x40\x00\x81\x00\x00")], "第1条审计记录缺失或格式不符"),
+        ([("entry", "1", b"\x80")], "日志第1条缺失或格式不符"),
+        ([("entry", "1", b"\x84\x40\x00\x81\x00\x00")], "日志第1条缺失或格式不符"),
     ],
 )
 def test_sections_that_are_not_what_their_place_says(
@@ -298,11 +330,10 @@ def test_sections_that_are_not_what_their_place_says(
 
 def test_a_hops_receipt_is_no_delivery() -> None:
     made = sealed()
-    item = ReceiptItem(1, made.envelope_hash, Event.DELIVERED, NOW)
     hop = dataclasses.replace(
         WHOLE,
         cards=(*WHOLE.cards, CARDS[2].to_cbor()),
-        receipts=(encode_receipt(Receipt("zhoukou", "shenqiu", (item,)), SHENQIU),),
+        receipts=(receipt_for(made.envelope_hash, SHENQIU),),
     )
     report = verify(pack(hop), CARDS)
     assert report.ok
@@ -354,7 +385,7 @@ def test_the_program_runs_without_the_platform(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert "第3条审计记录" in done.stdout.decode()
+    assert "日志第3条" in done.stdout.decode()
 
 
 def test_a_name_too_long_to_be_read_back_is_not_written() -> None:

@@ -278,7 +278,7 @@ def test_nobody_signs_in_anothers_name() -> None:
 
 def test_a_statement_of_another_type_is_no_head() -> None:
     payload = cose.parse(VOLUMES[0][:HEAD].rstrip(b"\0"), cose.FERRY, HEAD).payload
-    batch = CITY.state(cose.BATCH, payload).ljust(HEAD, b"\0") + VOLUMES[0][HEAD:]
+    batch = CITY.state(cose.STANDING, payload).ljust(HEAD, b"\0") + VOLUMES[0][HEAD:]
     assert refusal(batch).code is Refusal.MALFORMED
 
 

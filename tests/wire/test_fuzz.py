@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from tests.wire.builders import (
     CITY,
     CITY_CARD,
-    FUGOU,
-    NOW,
+    FUGOU_CARD,
     SHENQIU_CARD,
     batch,
+    entry,
     evidence,
     find_card,
+    receipts,
     sealed,
 )
 from zhengtong.wire import cbor, cose
-from zhengtong.wire.batch import decode_batch, encode_batch
+from zhengtong.wire.batch import decode_batch, encode_batch, read_standing, sign_standing
 from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint, verify_checkpoint
 from zhengtong.wire.encrypt import open_body
 from zhengtong.wire.envelope import disclosed, open_envelope, read_header
@@ -29,14 +30,16 @@ from zhengtong.wire.errors import WireError
 from zhengtong.wire.evidence import LoggedEntry, pack
 from zhengtong.wire.evidence_check import verify
 from zhengtong.wire.keys import NodeCard, NodeKeys
-from zhengtong.wire.receipts import Event, Receipt, ReceiptItem, encode_receipt, verify_receipt
+from zhengtong.wire.receipts import Entry, single, verify_single
+from zhengtong.wire.receipts import verify as verify_run
 
 Reader = Callable[[bytes], object]
 LETTER = sealed(None, SHENQIU_CARD, CITY_CARD)
 PARTS = cose.parse(LETTER.envelope, cose.ENVELOPE, 100_000)
-RECEIPT = encode_receipt(
-    Receipt("zhoukou", "fugou", (ReceiptItem(1, bytes(32), Event.READ, NOW),)), FUGOU
-)
+RUN = receipts(entry(1), entry(2), before=3)
+RECEIPT = single(RUN, 1, FUGOU_CARD.crypto)
+BATCH = encode_batch(batch(), CITY)
+STANDING, BODY = cbor.read_bstr(BATCH, 0)[0], cbor.read_bstr(BATCH, cbor.read_bstr(BATCH, 0)[1])[0]
 HEAD = sign_checkpoint(Checkpoint(log_origin("zhoukou"), 3, bytes(32)), CITY)
 
 
@@ -49,8 +52,21 @@ def read_batch(data: bytes) -> object:
     return decode_batch(data, find_card, receiver="fugou")
 
 
+def read_body(body: bytes) -> object:
+    signed = sign_standing(batch().standing, CITY.suite.hash(body), CITY)
+    return read_batch(cbor.bstr(signed) + cbor.bstr(body))
+
+
+def read_run(data: bytes) -> object:
+    return verify_run(data, find_card)
+
+
 def read_receipt(data: bytes) -> object:
-    return verify_receipt(data, find_card)
+    return verify_single(RUN.entries[1], data, find_card)
+
+
+def read_entry(data: bytes) -> object:
+    return Entry.decode(data)
 
 
 def read_card(payload: bytes) -> object:
@@ -72,16 +88,15 @@ READERS: dict[str, tuple[bytes, Reader]] = {
     "header": (PARTS.protected, header_of),
     "encrypted": (PARTS.payload, lambda data: open_body(data, PARTS.protected, CITY)),
     "disclosure": (LETTER.disclosure, read_disclosure),
-    "batch": (encode_batch(batch(), CITY), read_batch),
-    "batch-payload": (
-        cose.parse(encode_batch(batch(), CITY), cose.BATCH, 10_000).payload,
-        signed_as(cose.BATCH, read_batch),
+    "batch": (BATCH, read_batch),
+    "batch-body": (BODY, read_body),
+    "standing-payload": (
+        cose.parse(STANDING, cose.STANDING, 10_000).payload,
+        signed_as(cose.STANDING, lambda data: read_standing(data, find_card)),
     ),
+    "receipts": (RUN.encode(), read_run),
     "receipt": (RECEIPT, read_receipt),
-    "receipt-payload": (
-        cose.parse(RECEIPT, cose.RECEIPTS, 10_000).payload,
-        signed_as(cose.RECEIPTS, read_receipt),
-    ),
+    "log-entry": (RUN.entries[0], read_entry),
     "card": (CITY_CARD.to_cbor(), NodeCard.from_cbor),
     "card-payload": (cose.parse(CITY_CARD.to_cbor(), cose.CARD, 10_000).payload, read_card),
     "keys": (CITY.to_pem(), NodeKeys.from_pem),
@@ -155,7 +170,16 @@ def replaced(value: object, path: tuple[object, ...], by: object) -> object:
 
 @pytest.mark.parametrize(
     "name",
-    ["header", "encrypted", "disclosure", "batch-payload", "receipt-payload", "card-payload"],
+    [
+        "header",
+        "encrypted",
+        "disclosure",
+        "batch-body",
+        "standing-payload",
+        "receipts",
+        "log-entry",
+        "card-payload",
+    ],
 )
 @given(data=st.data())
 @settings(deadline=None, max_examples=40)
@@ -180,10 +204,13 @@ def test_an_evidence_file_of_damaged_parts_is_judged_not_crashed_on(data: st.Dat
     """The forger mends every hash, so the damage reaches the judge itself."""
     whole = evidence()
     letters = list(whole.letters)
-    parts = {name: list(getattr(whole, name)) for name in ("cards", "receipts", "checkpoints")}
-    where = data.draw(st.sampled_from([*parts, "envelope", "disclosure", "entry"]))
+    parts = {name: list(getattr(whole, name)) for name in ("cards", "standings", "checkpoints")}
+    where = data.draw(st.sampled_from([*parts, "receipt", "envelope", "disclosure", "entry"]))
+    receipt = whole.receipts[0]
     if where in parts:
         parts[where][0] = data.draw(damage(parts[where][0]))
+    elif where == "receipt":
+        receipt = replace(receipt, receipt=data.draw(damage(receipt.receipt)))
     elif where != "entry":
         letters[0] = replace(letters[0], **{where: data.draw(damage(getattr(letters[0], where)))})
     entries = list(whole.entries)
@@ -199,7 +226,8 @@ def test_an_evidence_file_of_damaged_parts_is_judged_not_crashed_on(data: st.Dat
         letters=tuple(letters),
         entries=tuple(entries),
         cards=tuple(parts["cards"]),
-        receipts=tuple(parts["receipts"]),
+        receipts=(receipt,),
+        standings=tuple(parts["standings"]),
         checkpoints=tuple(parts["checkpoints"]),
     )
     report = verify(pack(forged))

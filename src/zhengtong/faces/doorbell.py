@@ -13,24 +13,24 @@ from collections.abc import AsyncIterator
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.db.models import Sum
 
 from zhengtong.faces.server.streams import Request, Stream
 from zhengtong.faces.watch import Watch
 from zhengtong.kernel import moment
 from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.identity import finder
-from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.kernel.messages.models import LinkLane, Neighbour
 from zhengtong.wire.batch import decode_batch, require_fresh
 from zhengtong.wire.errors import WireError
 
 SCHEME = "Batch "
 MAX_PROOF = 16 * 1024
-MAIL = b"mail\n"
 TEXT = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
 
 
 async def listen(request: Request) -> Stream:
-    """One line `mail` when letters wait for the neighbour, and another for every new one."""
+    """A line `mail 0 2`, at every new letter: the lanes in which mail waits for the neighbour."""
     name = await request.in_thread(who, request.headers.get("authorization", ""))
     if name is None:
         return Stream(_nothing(), status=401, headers=TEXT)
@@ -46,16 +46,16 @@ def who(authorization: str) -> str | None:
         proof = base64.urlsafe_b64decode(authorization.removeprefix(SCHEME).encode())
         neighbours = Neighbour.objects.filter(suspended=False)
         batch = decode_batch(proof, finder(*neighbours), receiver=settings.NODE.name)
-        require_fresh(batch, 0, moment.now())
+        require_fresh(batch.standing, 0, moment.now())
     except (WireError, binascii.Error, UnicodeEncodeError):
         return None
-    return batch.sender
+    return batch.standing.sender
 
 
 async def _mail(request: Request, name: str) -> AsyncIterator[bytes]:
     async for _ in _letters.changes([name], request.in_thread):
-        if await request.in_thread(_waiting, name):
-            yield MAIL
+        if lanes := await request.in_thread(_waiting, name):
+            yield b"mail %s\n" % " ".join(map(str, lanes)).encode()
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -63,15 +63,16 @@ async def _nothing() -> AsyncIterator[bytes]:
         yield line
 
 
-def _waiting(name: str) -> bool:
+def _waiting(name: str) -> tuple[int, ...]:
     close_old_connections()
-    return exchange.has_mail(name)
+    return exchange.to_say(name)
 
 
 def _look(mark: dict[str, int] | None) -> tuple[dict[str, int], frozenset[str] | None]:
     """Which neighbours have been given new numbers since the last look."""
     close_old_connections()
-    sealed = dict(Neighbour.objects.values_list("name", "sealed"))
+    lanes = LinkLane.objects.values_list("neighbour__name").annotate(high=Sum("sealed"))
+    sealed = dict(lanes.values_list("neighbour__name", "high"))
     if mark is None:
         return sealed, None
     return sealed, frozenset(name for name, high in sealed.items() if high > mark.get(name, 0))

@@ -25,7 +25,7 @@ from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.extraction import extract_text
 from zhengtong.kernel.files import StoredFile, path_of
 from zhengtong.kernel.messages import reactions, sealing, timers
-from zhengtong.kernel.messages.courier import Courier
+from zhengtong.kernel.messages.courier import couriers
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Message
 from zhengtong.kernel.messages.roads import ferry
@@ -59,20 +59,20 @@ class Worker:
         )
 
     def run(self) -> None:
-        """Work until told to stop; the courier dials in a thread of its own."""
+        """Work until told to stop; the couriers dial in threads of their own."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
-        courier = Courier(self.name) if settings.NODE.parent else None
-        if courier:
+        dialling = couriers(self.name) if settings.NODE.parent else []
+        for courier in dialling:
             courier.start()
         with Bell("worker") as bell, at_work():
             while not self._stopping.is_set():
                 if self.step():
-                    ring()  # pages and the courier may want to know
+                    ring()  # pages and the couriers may want to know
                     bell.drain()
                 else:
                     bell.wait(1.0)
-        if courier:
+        for courier in dialling:
             courier.stop()
         self.indexer.close()
 

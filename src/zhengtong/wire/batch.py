@@ -1,8 +1,10 @@
-"""What one dial carries: letters one way, acknowledgements and refusals the other.
+"""What one turn on a link carries: letters of one lane, receipts, refusals, and where we stand.
 
-A batch is one COSE_Sign1 by its sender for one neighbour. It always tells the sender's whole
-view of the link (highest sequence ever assigned, highest contiguous sequence received), so that
-a silent stall or an omission shows at the next dial.
+A batch is a CBOR sequence of two byte strings. The first is the sender's signed *standing*: which
+letters it has handed over and which it holds, each with the chain over all letters up to there, so
+that both ends sign the same chain or the difference shows at once. The standing is small and names
+the second part by its hash; kept by itself it is lasting evidence that nothing in the lane is
+missing. The second part holds the bulk.
 """
 
 from __future__ import annotations
@@ -14,21 +16,36 @@ from typing import Any
 
 from zhengtong.wire import cbor, cose
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.fields import Fields, to_microseconds
-from zhengtong.wire.keys import FindCard, NodeKeys, check_node_id, signer_of
+from zhengtong.wire.fields import MAX_SEQUENCE, Fields, to_microseconds
+from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys, check_node_id, signer_of
+from zhengtong.wire.receipts import MAX_LANE, MAX_RECEIPTS
 
 MAX_LETTERS = 100
 MAX_BATCH = 8 * 1024 * 1024
+MAX_STANDING = 4 * 1024
 MAX_REFUSALS = 200
 MAX_DETAIL = 500
-MAX_WAIT = 60
+MAX_PROOF = 128
 CLOCK_TOLERANCE = timedelta(minutes=10)
-_ROOM_FOR_THE_REST = 256 * 1024
+LANES = MAX_LANE + 1
+_ROOM_FOR_THE_REST = MAX_RECEIPTS + 128 * 1024
+NO_CHAIN = bytes(32)
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a gap-free sequence stands: its last number (0: none), and the chain up to it."""
+
+    number: int = 0
+    chain: bytes = NO_CHAIN
+
+
+NO_LETTER = Head()
 
 
 @dataclass(frozen=True)
 class Letter:
-    """An envelope and its place in the gap-free sequence of its link (from 1)."""
+    """An envelope and its place in the gap-free sequence of its lane (from 1)."""
 
     sequence: int
     envelope: bytes
@@ -36,7 +53,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why the letter with this sequence was not taken."""
+    """Why the letter with this sequence was not taken; 0 stands for the whole last batch."""
 
     sequence: int
     code: Refusal
@@ -44,41 +61,71 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One side's turn in a dial.
+class Witnessed:
+    """How far the sender of the batch has verified the receiver's evidence log; 0, 0: not yet."""
 
-    `counter` grows with every batch of this sender to this receiver and makes a repeat visible.
-    `acknowledged`: every letter up to this sequence is durably stored at the sender of the batch.
-    `high`: the highest sequence the sender of the batch has ever assigned on this link.
-    `wait`: seconds the receiver may hold the dial open for an answer.
-    `receipts` and `checkpoint` are opaque here: see receipts.py and checkpoint.py.
+    epoch: int = 0
+    size: int = 0
+
+
+NOT_SEEN = Witnessed()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one end of a lane states, signed.
+
+    `counter` grows with every batch of this sender, receiver and lane and makes a repeat visible.
+    `sent`: the last letter handed over so far, those of this batch included. `high`: the highest
+    number given. `received`: every letter of the receiver up to there is durably stored here.
+    `again`: the sender's road has lost something, so it offers anew whatever has no receipt, and
+    asks for the same. `waiting`: the lanes in which the sender has more to say. `seen`: how far it
+    has verified the receiver's log.
     """
 
     sender: str
     receiver: str
+    lane: int
     at: datetime
     counter: int
-    acknowledged: int = 0
+    sent: Head = NO_LETTER
     high: int = 0
+    received: Head = NO_LETTER
+    again: bool = False
+    waiting: tuple[int, ...] = ()
+    seen: Witnessed = NOT_SEEN
+    room: int = 0
+    version: str = ""
+    body_hash: bytes = b""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A standing and what comes with it.
+
+    `receipts`, `checkpoint` and `cosignature` are opaque here: see receipts.py, checkpoint.py.
+    `base` and `consistency` prove that the log of `checkpoint` extends the one of size `base`.
+    `signed` is the standing as it was signed, empty in a batch that is yet to be encoded.
+    """
+
+    standing: Standing
     letters: tuple[Letter, ...] = ()
     receipts: bytes | None = None
     refusals: tuple[Refused, ...] = ()
     checkpoint: bytes | None = None
-    wait: int = 0
-
-    @property
-    def expected(self) -> int:
-        """The sequence that the sender of this batch wants to receive next."""
-        return self.acknowledged + 1
+    base: int = 0
+    consistency: tuple[bytes, ...] = ()
+    cosignature: bytes | None = None
+    signed: bytes = b""
 
 
-def take_what_fits(letters: Iterable[Letter]) -> tuple[Letter, ...]:
-    """The leading letters that one batch can carry."""
+def take_what_fits(letters: Iterable[Letter], room: int = MAX_BATCH) -> tuple[Letter, ...]:
+    """The leading letters that one batch of at most `room` bytes can carry; at least one."""
     taken: list[Letter] = []
-    room = MAX_BATCH - _ROOM_FOR_THE_REST
+    room -= _ROOM_FOR_THE_REST
     for letter in letters:
         room -= len(letter.envelope) + 16
-        if len(taken) == MAX_LETTERS or room < 0:
+        if len(taken) == MAX_LETTERS or (taken and room < 0):
             break
         taken.append(letter)
     return tuple(taken)
@@ -86,28 +133,49 @@ def take_what_fits(letters: Iterable[Letter]) -> tuple[Letter, ...]:
 
 def encode_batch(batch: Batch, keys: NodeKeys) -> bytes:
     """Sign a batch. Raises WireError if it breaks a limit that the receiver would hold."""
-    if batch.sender != keys.node:
-        raise WireError(Refusal.MALFORMED, f"batch of {batch.sender}, keys of {keys.node}")
+    standing = batch.standing
+    if standing.sender != keys.node:
+        raise WireError(Refusal.MALFORMED, f"batch of {standing.sender}, keys of {keys.node}")
     _check_order(batch)
-    payload = cbor.encode(
+    body = cbor.encode(
         {
-            "sender": batch.sender,
-            "receiver": batch.receiver,
-            "at": to_microseconds(batch.at),
-            "counter": batch.counter,
-            "acknowledged": batch.acknowledged,
-            "high": batch.high,
             "letters": [[letter.sequence, letter.envelope] for letter in batch.letters],
             "receipts": batch.receipts,
             "refusals": [[r.sequence, r.code.value, r.detail[:MAX_DETAIL]] for r in batch.refusals],
             "checkpoint": batch.checkpoint,
-            "wait": batch.wait,
+            "base": batch.base,
+            "consistency": list(batch.consistency),
+            "cosignature": batch.cosignature,
         }
     )
-    data = keys.state(cose.BATCH, payload)
+    signed = sign_standing(standing, keys.suite.hash(body), keys)
+    data = b"".join((cbor.bstr(signed), cbor.head(2, len(body)), body))
     if len(data) > MAX_BATCH:
         raise WireError(Refusal.OVERSIZED, f"batch of {len(data)} bytes")
     return data
+
+
+def sign_standing(standing: Standing, body_hash: bytes, keys: NodeKeys) -> bytes:
+    """The signed standing that vouches for a body with this hash."""
+    payload = cbor.encode(
+        {
+            "sender": standing.sender,
+            "receiver": standing.receiver,
+            "lane": standing.lane,
+            "at": to_microseconds(standing.at),
+            "counter": standing.counter,
+            "sent": [standing.sent.number, standing.sent.chain],
+            "high": standing.high,
+            "received": [standing.received.number, standing.received.chain],
+            "again": standing.again,
+            "waiting": list(standing.waiting),
+            "seen": [standing.seen.epoch, standing.seen.size],
+            "room": standing.room,
+            "version": standing.version,
+            "body": body_hash,
+        }
+    )
+    return keys.state(cose.STANDING, payload)
 
 
 def decode_batch(
@@ -115,41 +183,80 @@ def decode_batch(
 ) -> Batch:
     """Verify and read a batch addressed to `receiver`. Raises WireError.
 
-    `find_card` knows the neighbours only. The contents are parsed only after the signature holds.
+    `find_card` knows the neighbours only. The bulk is parsed only after the signature holds for it.
     """
-    message = cose.parse(data, cose.BATCH, max_bytes)
-    sender = signer_of(message, find_card)
-    fields = Fields(cbor.decode(message.payload), "batch")
+    if len(data) > max_bytes:
+        raise WireError(Refusal.OVERSIZED, f"{len(data)} bytes, at most {max_bytes}")
+    signed, at = cbor.read_bstr(data, 0)
+    body, end = cbor.read_bstr(data, at)
+    if end != len(data):
+        raise WireError(Refusal.MALFORMED, f"{len(data) - end} bytes after the end")
+    standing, card = read_standing(signed, find_card)
+    if card.crypto.hash(body) != standing.body_hash:
+        raise WireError(Refusal.BAD_SIGNATURE, "the body is not the one that was signed")
+    if standing.receiver != receiver:
+        raise WireError(Refusal.WRONG_RECIPIENT, f"addressed to {standing.receiver}")
+    fields = Fields(cbor.decode(body), "batch")
     batch = Batch(
-        sender=check_node_id(fields.text("sender")),
-        receiver=check_node_id(fields.text("receiver")),
-        at=fields.moment("at"),
-        counter=fields.number("counter"),
-        acknowledged=fields.number("acknowledged"),
-        high=fields.number("high"),
+        standing=standing,
         letters=tuple(_read_letter(item) for item in fields.items("letters", MAX_LETTERS)),
         receipts=fields.octets_or_none("receipts"),
         refusals=tuple(_read_refused(item) for item in fields.items("refusals", MAX_REFUSALS)),
         checkpoint=fields.octets_or_none("checkpoint"),
-        wait=fields.number("wait", MAX_WAIT),
+        base=fields.number("base"),
+        consistency=_read_hashes(fields.items("consistency", MAX_PROOF)),
+        cosignature=fields.octets_or_none("cosignature"),
+        signed=signed,
     )
     fields.end()
-    if batch.sender != sender.node:
-        raise WireError(Refusal.BAD_SIGNATURE, f"{sender.node} signed as {batch.sender}")
-    if batch.receiver != receiver:
-        raise WireError(Refusal.WRONG_RECIPIENT, f"addressed to {batch.receiver}")
     _check_order(batch)
     return batch
 
 
+def read_standing(signed: bytes, find_card: FindCard) -> tuple[Standing, NodeCard]:
+    """A signed standing and who signed it. Raises WireError."""
+    message = cose.parse(signed, cose.STANDING, MAX_STANDING)
+    card = signer_of(message, find_card)
+    fields = Fields(cbor.decode(message.payload), "standing")
+    standing = Standing(
+        sender=check_node_id(fields.text("sender")),
+        receiver=check_node_id(fields.text("receiver")),
+        lane=fields.number("lane", MAX_LANE),
+        at=fields.moment("at"),
+        counter=fields.number("counter"),
+        sent=_read_head(fields.items("sent", 2)),
+        high=fields.number("high"),
+        received=_read_head(fields.items("received", 2)),
+        again=fields.flag("again"),
+        waiting=_read_lanes(fields.items("waiting", LANES)),
+        seen=_read_witnessed(fields.items("seen", 2)),
+        room=fields.number("room"),
+        version=fields.text("version", 40),
+        body_hash=fields.octets("body"),
+    )
+    fields.end()
+    if standing.sender != card.node:
+        raise WireError(Refusal.BAD_SIGNATURE, f"{card.node} signed as {standing.sender}")
+    return standing, card
+
+
 def require_fresh(
-    batch: Batch, last_counter: int, now: datetime, tolerance: timedelta = CLOCK_TOLERANCE
+    standing: Standing,
+    last_counter: int,
+    now: datetime,
+    *,
+    patient: bool = False,
+    tolerance: timedelta = CLOCK_TOLERANCE,
 ) -> None:
-    """Refuse a repeated batch, or one from a clock that is off. Raises WireError."""
-    if batch.counter <= last_counter:
-        raise WireError(Refusal.REPLAYED, f"counter {batch.counter}, last {last_counter}")
-    if abs(batch.at - now) > tolerance:
-        raise WireError(Refusal.CLOCK, f"off by {abs(batch.at - now).total_seconds():.0f} s")
+    """Refuse a repeated batch, or one from a clock that is off. Raises WireError.
+
+    `patient`: the road may take days, so only a moment that is yet to come betrays the clock.
+    """
+    if standing.counter <= last_counter:
+        raise WireError(Refusal.REPLAYED, f"counter {standing.counter}, last {last_counter}")
+    off = standing.at - now
+    if off > tolerance or (off < -tolerance and not patient):
+        raise WireError(Refusal.CLOCK, f"off by {abs(off).total_seconds():.0f} s")
 
 
 def _check_order(batch: Batch) -> None:
@@ -162,8 +269,11 @@ def _check_order(batch: Batch) -> None:
     expected = range(first, first + len(batch.letters))
     if first < 1 or [letter.sequence for letter in batch.letters] != list(expected):
         raise WireError(Refusal.MALFORMED, "letters are not in gap-free order")
-    if expected[-1] > batch.high:
-        raise WireError(Refusal.MALFORMED, f"letter {expected[-1]} above high {batch.high}")
+    standing = batch.standing
+    if not expected[-1] <= standing.sent.number <= standing.high:
+        raise WireError(
+            Refusal.MALFORMED, f"letter {expected[-1]} above sent {standing.sent.number}"
+        )
 
 
 def _read_letter(item: Any) -> Letter:
@@ -178,3 +288,29 @@ def _read_refused(item: Any) -> Refused:
     refused = Refused(fields.number(0), fields.choice(1, Refusal), fields.text(2, MAX_DETAIL))
     fields.end()
     return refused
+
+
+def _read_head(item: Any) -> Head:
+    fields = Fields(item, "head")
+    head = Head(fields.number(0), fields.octets(1))
+    fields.end()
+    return head
+
+
+def _read_witnessed(item: Any) -> Witnessed:
+    fields = Fields(item, "seen")
+    seen = Witnessed(fields.number(0, MAX_SEQUENCE), fields.number(1))
+    fields.end()
+    return seen
+
+
+def _read_lanes(items: list[Any]) -> tuple[int, ...]:
+    if any(type(lane) is not int or not 0 <= lane <= MAX_LANE for lane in items):
+        raise WireError(Refusal.MALFORMED, "standing: waiting lanes")
+    return tuple(items)
+
+
+def _read_hashes(items: list[Any]) -> tuple[bytes, ...]:
+    if any(type(item) is not bytes for item in items):
+        raise WireError(Refusal.MALFORMED, "batch: consistency proof")
+    return tuple(items)

@@ -1,10 +1,11 @@
 """The signed head of an evidence log, in the text form of C2SP tlog-checkpoint.
 
-    zhoukou/evidence            origin: whose log
+    zhoukou/exchange            origin: whose log, and which of its logs
     4711                        size
     q1…=                        root, base64
     (empty line)
-    — zhoukou/evidence Az3g…=   signature line (C2SP signed-note)
+    — zhoukou/exchange Az3g…=   signature line (C2SP signed-note)
+    — fugou jWbP…=              a witness's line (C2SP tlog-cosignature)
 
 Text, so that it can be printed, read out and compared by telephone.
 """
@@ -14,12 +15,15 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import NodeCard, NodeKeys
 from zhengtong.wire.suite import Suite
 
 MAX_CHECKPOINT = 16 * 1024
+_COSIGNATURE = 4
+_LATEST = 253_000_000_000  # seconds; a date beyond the year 9987 is no date
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 _SIGNATURE_LINE = re.compile(r"— (\S+) (\S+)")
 
@@ -37,7 +41,7 @@ class Checkpoint:
 
 
 def log_origin(node: str) -> str:
-    """The name of a node's evidence log."""
+    """The name of a node's log of sealed audit entries (its exchange log: receipts.log_name)."""
     return f"{node}/evidence"
 
 
@@ -69,16 +73,56 @@ def parse_checkpoint(data: bytes) -> tuple[Checkpoint, str, list[tuple[str, byte
 
 
 def verify_checkpoint(data: bytes, card: NodeCard) -> Checkpoint:
-    """The checkpoint of this node's log, signed with its key. Raises WireError.
+    """The checkpoint of one of this node's logs, signed with its key. Raises WireError.
 
-    Signature lines by others (witnesses) are passed over.
+    Signature lines by others are passed over: see `witnesses`.
     """
     checkpoint, text, notes = parse_checkpoint(data)
-    if checkpoint.origin != log_origin(card.node):
+    if checkpoint.origin.partition("/")[0] != card.node:
         raise WireError(Refusal.BAD_SIGNATURE, f"log {checkpoint.origin} is not of {card.node}")
     if not verify_note(text, notes, checkpoint.origin, card.crypto, card.signing_public):
         raise WireError(Refusal.BAD_SIGNATURE, f"checkpoint of {checkpoint.origin}")
     return checkpoint
+
+
+def cosign(data: bytes, at: datetime, keys: NodeKeys) -> bytes:
+    """Our line under a checkpoint whose consistency we have verified (C2SP tlog-cosignature)."""
+    _, text, _ = parse_checkpoint(data)
+    seconds = int(at.timestamp())
+    signed = keys.suite.sign(keys.signing, _witnessed_text(text, seconds))
+    mark = _cosigner_hash(keys.node, keys.suite, keys.signing_public)
+    return _line(keys.node, mark + seconds.to_bytes(8, "big") + signed).encode()
+
+
+def witnessed_at(checkpoint: Checkpoint, line: bytes, card: NodeCard) -> datetime:
+    """When this node says it has verified the checkpoint. Raises WireError."""
+    found = _SIGNATURE_LINE.fullmatch(line.decode(errors="replace").removesuffix("\n"))
+    try:
+        payload = _base64(found[2]) if found else b""
+    except ValueError:
+        payload = b""
+    mark = _cosigner_hash(card.node, card.crypto, card.signing_public)
+    seconds = int.from_bytes(payload[4:12], "big")
+    if found is None or found[1] != card.node or payload[:4] != mark or seconds > _LATEST:
+        raise WireError(Refusal.MALFORMED, f"cosignature of {card.node}")
+    signed = _witnessed_text(checkpoint.text(), seconds)
+    if not card.crypto.verify(card.signing_public, payload[12:], signed):
+        raise WireError(Refusal.BAD_SIGNATURE, f"cosignature of {card.node}")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _witnessed_text(text: str, seconds: int) -> bytes:
+    return f"cosignature/v1\ntime {seconds}\n{text}".encode()
+
+
+def _cosigner_hash(name: str, suite: Suite, public: bytes) -> bytes:
+    """As note_key_hash, with the type byte of a cosignature."""
+    mark = bytes((_COSIGNATURE if suite.note_algorithm == 1 else suite.note_algorithm,))
+    return suite.hash(f"{name}\n".encode() + mark + public)[:4]
+
+
+def _line(name: str, payload: bytes) -> str:
+    return f"— {name} {base64.b64encode(payload).decode()}\n"
 
 
 def sign_note(text: str, name: str, keys: NodeKeys) -> str:
@@ -86,7 +130,7 @@ def sign_note(text: str, name: str, keys: NodeKeys) -> str:
     suite = keys.suite
     signature = note_key_hash(name, suite, keys.signing_public)
     signature += suite.sign(keys.signing, text.encode())
-    return f"{text}\n— {name} {base64.b64encode(signature).decode()}\n"
+    return f"{text}\n{_line(name, signature)}"
 
 
 def verify_note(
@@ -105,9 +149,9 @@ def note_key_hash(name: str, suite: Suite, public: bytes) -> bytes:
     return suite.hash(f"{name}\n".encode() + bytes((suite.note_algorithm,)) + public)[:4]
 
 
-def verifier_key(card: NodeCard) -> str:
-    """The line that other transparency-log tools take as this log's public key."""
-    name, suite = log_origin(card.node), card.crypto
+def verifier_key(card: NodeCard, name: str) -> str:
+    """The line that other transparency-log tools take as the public key of this log."""
+    suite = card.crypto
     encoded = base64.b64encode(bytes((suite.note_algorithm,)) + card.signing_public).decode()
     return f"{name}+{note_key_hash(name, suite, card.signing_public).hex()}+{encoded}"
 

@@ -12,21 +12,41 @@ from typing import Any
 from zhengtong.wire import cbor
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import NodeCard, NodeKeys
-from zhengtong.wire.suite import Rng, Suite, suite_for
+from zhengtong.wire.suite import Handle, Rng, Suite, suite_for
 
 MAX_RECIPIENTS = 256
 _ALG, _KID, _IV = 1, 4, 5
 _TAGGED_ENCRYPT = b"\xd8\x60"
 
 
-def seal_body(
-    plaintext: bytes, external: bytes, suite: Suite, recipients: Sequence[NodeCard], rng: Rng
-) -> bytes:
+class Readers:
+    """Those who can open what is sealed for them: the recipients, each with an agreed secret.
+
+    Letters sealed with the same `Readers` share those secrets, which saves each but the first a
+    public-key operation; every letter has a content key of its own all the same.
+    """
+
+    def __init__(self, cards: Sequence[NodeCard], rng: Rng) -> None:
+        self.cards = cards
+        self._agreed = [(card, *card.crypto.agree(card.agreement_public, rng)) for card in cards]
+
+    def wrapped(self, content_key: bytes) -> list[Any]:
+        """COSE_recipient for each reader."""
+        return [self._wrap(*agreed, content_key) for agreed in self._agreed]
+
+    def _wrap(
+        self, card: NodeCard, header: dict[int, Any], secret: Handle, content_key: bytes
+    ) -> list[Any]:
+        protected = cbor.encode({_ALG: card.crypto.wrap_algorithm})
+        wrapped = card.crypto.wrap(secret, content_key, protected)
+        return [protected, {**header, _KID: card.agreement_kid}, wrapped]
+
+
+def seal_body(plaintext: bytes, external: bytes, suite: Suite, readers: Readers, rng: Rng) -> bytes:
     """A tagged COSE_Encrypt. `external` is authenticated with the body but not carried in it."""
     protected = cbor.encode({_ALG: suite.content_algorithm})
     key, nonce = rng(suite.key_length), rng(suite.nonce_length)
     ciphertext = suite.seal(key, nonce, plaintext, _bound(protected, external))
-    wrapped_keys = [_wrap(card, key, rng) for card in recipients]
     return b"".join(
         (
             _TAGGED_ENCRYPT,
@@ -35,7 +55,7 @@ def seal_body(
             cbor.encode({_IV: nonce}),
             cbor.head(2, len(ciphertext)),
             ciphertext,
-            cbor.encode(wrapped_keys),
+            cbor.encode(readers.wrapped(key)),
         )
     )
 
@@ -50,13 +70,6 @@ def open_body(data: bytes, external: bytes, keys: NodeKeys) -> bytes:
         return suite.open(key, nonce, ciphertext, _bound(protected[0], external))
     except ValueError as problem:
         raise WireError(Refusal.UNDECRYPTABLE, str(problem)) from None
-
-
-def _wrap(card: NodeCard, key: bytes, rng: Rng) -> list[Any]:
-    suite = card.crypto
-    protected = cbor.encode({_ALG: suite.wrap_algorithm})
-    header, wrapped = suite.wrap(card.agreement_public, key, protected, rng)
-    return [protected, {**header, _KID: card.agreement_kid}, wrapped]
 
 
 def _parse(data: bytes) -> tuple[tuple[bytes, dict[int, Any]], bytes, bytes, list[Any]]:

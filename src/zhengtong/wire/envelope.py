@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from zhengtong.wire import cbor, cose
-from zhengtong.wire.encrypt import MAX_RECIPIENTS, open_body, seal_body
+from zhengtong.wire.encrypt import MAX_RECIPIENTS, Readers, open_body, seal_body
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.fields import Fields, to_microseconds
 from zhengtong.wire.keys import TOP_LEVEL, FindCard, NodeCard, NodeKeys, check_node_id, signer_of
@@ -24,6 +24,8 @@ from zhengtong.wire.suite import Rng, suite_for
 
 MAX_ENVELOPE = 4 * 1024 * 1024
 """Default limit in bytes; larger things travel as files named by hash in `Content.files`."""
+SIGNATURE_ROOM = 4096
+"""More bytes than any signature and the frame around it take."""
 MAX_FILES = 200
 MAX_LANE = 9
 _SALT = 32
@@ -74,6 +76,14 @@ class Header:
 
 
 @dataclass(frozen=True)
+class Audience:
+    """The destinations of letters, and everyone who can open them."""
+
+    nodes: tuple[str, ...]
+    readers: Readers
+
+
+@dataclass(frozen=True)
 class Sealed:
     """A finished envelope, with the salted plaintext that later proves what it held."""
 
@@ -103,15 +113,13 @@ class Opened:
     disclosure: bytes
 
 
-def seal(
-    content: Content,
-    keys: NodeKeys,
-    recipients: Sequence[NodeCard],
-    recovery: NodeCard | None,
-    rng: Rng,
-) -> bytes:
-    """The envelope of `content` for `recipients`; see seal_disclosed."""
-    return seal_disclosed(content, keys, recipients, recovery, rng).envelope
+@dataclass(frozen=True)
+class Unsigned:
+    """A letter that lacks only the signature: its encoded header, sealed body and disclosure."""
+
+    protected: bytes
+    body: bytes
+    disclosure: bytes
 
 
 def seal_disclosed(
@@ -121,17 +129,32 @@ def seal_disclosed(
     recovery: NodeCard | None,
     rng: Rng,
 ) -> Sealed:
-    """Seal a letter, keeping the plaintext disclosure for evidence.
+    """Seal a letter, keeping the plaintext disclosure for evidence. Raises as `prepare`."""
+    letter = prepare(content, keys, open_to(recipients, recovery, rng), rng, together=False)
+    return sign_alone(letter, keys)
 
-    `recovery` is an extra key holder who can open the letter but is no addressee.
-    Raises WireError: above_ceiling if a recipient may not hold the level; oversized; malformed.
+
+def open_to(recipients: Sequence[NodeCard], recovery: NodeCard | None, rng: Rng) -> Audience:
+    """The audience of one letter or of many.
+
+    `recovery` is an extra key holder who can open them but is no addressee. Raises WireError.
+    """
+    if not recipients or len(recipients) >= MAX_RECIPIENTS:
+        raise WireError(Refusal.MALFORMED, f"{len(recipients)} recipients")
+    readers = [*recipients, recovery] if recovery else list(recipients)
+    return Audience(tuple(card.node for card in recipients), Readers(readers, rng))
+
+
+def prepare(
+    content: Content, keys: NodeKeys, audience: Audience, rng: Rng, *, together: bool
+) -> Unsigned:
+    """Encrypt a letter and write its header; `together` if many will share one signature.
+
+    Raises WireError: above_ceiling if a reader may not hold the level; malformed.
     """
     if keys.node != content.origin:
         raise WireError(Refusal.MALFORMED, f"origin {content.origin} but keys of {keys.node}")
-    if not recipients or len(recipients) >= MAX_RECIPIENTS:
-        raise WireError(Refusal.MALFORMED, f"{len(recipients)} recipients")
-    readers = [*recipients, recovery] if recovery else recipients
-    for card in readers:
+    for card in audience.readers.cards:
         if content.level > card.ceiling:
             raise _above(content.level, card)
     suite = keys.suite
@@ -139,10 +162,10 @@ def seal_disclosed(
         [rng(_SALT), content.body, [[f.name, f.size, f.digest] for f in content.files]]
     )
     header = {
-        **keys.header(cose.ENVELOPE),
+        **keys.header(cose.ENVELOPE, together=together),
         cose.CWT_CLAIMS: {
             _ISSUER: content.origin,
-            _AUDIENCE: [card.node for card in recipients],
+            _AUDIENCE: list(audience.nodes),
             _MESSAGE: content.message_id.bytes,
             _KIND: content.kind,
             _VERSION: content.version,
@@ -155,9 +178,23 @@ def seal_disclosed(
     }
     _read_header(header)
     protected = cbor.encode(header)
-    body = seal_body(plaintext, protected, suite, readers, rng)
-    envelope = keys.sign(protected, body)
-    return Sealed(envelope, suite.hash(envelope), plaintext)
+    body = seal_body(plaintext, protected, suite, audience.readers, rng)
+    return Unsigned(protected, body, plaintext)
+
+
+def sign_alone(letter: Unsigned, keys: NodeKeys) -> Sealed:
+    """Finish a letter that was prepared to bear a signature of its own."""
+    return _sealed(keys.sign(letter.protected, letter.body), letter, keys)
+
+
+def sign_together(letters: Sequence[Unsigned], keys: NodeKeys) -> list[Sealed]:
+    """Finish letters prepared with `together`: one signature for all, each verifiable alone."""
+    signed = keys.sign_together([(letter.protected, letter.body) for letter in letters])
+    return [_sealed(data, letter, keys) for data, letter in zip(signed, letters, strict=True)]
+
+
+def _sealed(envelope: bytes, letter: Unsigned, keys: NodeKeys) -> Sealed:
+    return Sealed(envelope, keys.suite.hash(envelope), letter.disclosure)
 
 
 def read_header(data: bytes, *, max_bytes: int = MAX_ENVELOPE) -> Header:
@@ -192,6 +229,13 @@ def open_envelope(
     Raises WireError with the first rule that fails.
     """
     letter = verify_envelope(data, find_card, max_bytes=max_bytes)
+    return open_verified(letter, keys, ceiling=ceiling, recovering=recovering)
+
+
+def open_verified(
+    letter: Verified, keys: NodeKeys, *, ceiling: int = TOP_LEVEL, recovering: bool = False
+) -> Opened:
+    """Decrypt a letter whose signature holds; see open_envelope."""
     header = letter.header
     if keys.node not in header.destinations and not recovering:
         raise WireError(Refusal.WRONG_RECIPIENT, f"addressed to {', '.join(header.destinations)}")

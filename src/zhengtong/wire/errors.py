@@ -23,6 +23,8 @@ class Refusal(StrEnum):
     UNDECRYPTABLE = "undecryptable"
     CLOCK = "clock"
     NOT_A_NEIGHBOUR = "not_a_neighbour"
+    SEQUENCE_MISMATCH = "sequence_mismatch"
+    FORKED_LOG = "forked_log"
 
     @property
     def explanation(self) -> Explanation:
@@ -93,10 +95,10 @@ _EXPLANATIONS = {
         "Correct the address and resend",
     ),
     Refusal.REPLAYED: Explanation(
-        "该序号已收过另一份来件,疑似重放",
-        "This sequence already carried something else",
-        "请核对发送方的发送序号,必要时联系对方管理员",
-        "Compare the sequences with the sender's administrator",
+        "这一批或这一件已经收过,疑似重放",
+        "This was received before and looks like a replay",
+        "不必重发;如反复出现,请与对方管理员核对",
+        "No need to resend; if it recurs, compare notes with the peer's administrator",
     ),
     Refusal.OUT_OF_ORDER: Explanation(
         "序号不连续,中间有来件未到",
@@ -151,5 +153,17 @@ _EXPLANATIONS = {
         "The peer is not a direct neighbour of this node",
         "请经由规定的上级节点转送",
         "Route it through the proper parent node",
+    ),
+    Refusal.SEQUENCE_MISMATCH: Explanation(
+        "双方签名的收发序列不一致,有来件被隐匿、替换或改动",
+        "The two ends sign different sequences: something was withheld, replaced or altered",
+        "请保存告警中的证据,联系对方节点管理员逐号核对",
+        "Keep the evidence in the alarm and compare number by number with the peer",
+    ),
+    Refusal.FORKED_LOG: Explanation(
+        "对方的存证日志与其先前签名的检查点矛盾,日志被改写",
+        "The peer's evidence log contradicts a checkpoint it signed before: it was rewritten",
+        "请保存两份检查点作为证据,停止信任该日志并联系对方管理员",
+        "Keep both checkpoints as evidence, distrust that log and contact its administrator",
     ),
 }

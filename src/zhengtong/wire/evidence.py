@@ -16,10 +16,12 @@ from enum import StrEnum
 from zhengtong.wire import cbor
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.fields import Fields, to_microseconds
+from zhengtong.wire.keys import check_node_id
 
 MAX_BUNDLE = 512 * 1024 * 1024
 MAX_TABLE = 1024 * 1024
 MAX_SECTIONS = 5000
+MAX_SPAN = 100_000
 _MARK = cbor.encode("zhengtong-evidence/1")
 _HASH = 32
 
@@ -33,6 +35,8 @@ class Part(StrEnum):
     ENVELOPE = "envelope"
     CONTENT = "content"
     RECEIPT = "receipt"
+    SPAN = "span"
+    STANDING = "standing"
     CHECKPOINT = "checkpoint"
     ENTRY = "entry"
 
@@ -79,8 +83,32 @@ class EvidenceLetter:
 
 
 @dataclass(frozen=True)
+class EvidenceReceipt:
+    """An entry of the receiver's evidence log, and the RFC 9942 receipt of its inclusion."""
+
+    entry: bytes
+    receipt: bytes
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of one lane of a link: the hashes of all letters from `first` on, none left out.
+
+    `before` is the chain up to letter `first` - 1. With the standings of both ends it shows that
+    nothing in the stretch is missing.
+    """
+
+    sender: str
+    receiver: str
+    lane: int
+    first: int
+    before: bytes
+    hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
 class LoggedEntry:
-    """An audit entry in its canonical bytes, and its place in a log.
+    """An entry of one of a node's logs in its canonical bytes, and its place there.
 
     `index` counts from 0; `path` is the inclusion proof for the tree of `checkpoint`, which
     numbers `Evidence.checkpoints` from 0.
@@ -94,13 +122,15 @@ class LoggedEntry:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The contents of an evidence file; cards, receipts and checkpoints in their signed bytes."""
+    """The contents of an evidence file; cards, standings and checkpoints in their signed bytes."""
 
     about: About
     cards: tuple[bytes, ...] = ()
     files: tuple[EvidenceFile, ...] = ()
     letters: tuple[EvidenceLetter, ...] = ()
-    receipts: tuple[bytes, ...] = ()
+    receipts: tuple[EvidenceReceipt, ...] = ()
+    spans: tuple[Span, ...] = ()
+    standings: tuple[bytes, ...] = ()
     checkpoints: tuple[bytes, ...] = ()
     entries: tuple[LoggedEntry, ...] = ()
 
@@ -230,7 +260,12 @@ def _sections(evidence: Evidence) -> Iterator[tuple[Part, str, bytes]]:
         if letter.disclosure is not None:
             yield Part.CONTENT, str(number), letter.disclosure
     for number, receipt in enumerate(evidence.receipts, 1):
-        yield Part.RECEIPT, str(number), receipt
+        yield Part.RECEIPT, str(number), cbor.encode([receipt.entry, receipt.receipt])
+    for number, span in enumerate(evidence.spans, 1):
+        parts = [span.sender, span.receiver, span.lane, span.first, span.before, list(span.hashes)]
+        yield Part.SPAN, str(number), cbor.encode(parts)
+    for number, standing in enumerate(evidence.standings, 1):
+        yield Part.STANDING, str(number), standing
     for number, checkpoint in enumerate(evidence.checkpoints, 1):
         yield Part.CHECKPOINT, str(number), checkpoint
     for entry in evidence.entries:
@@ -249,10 +284,16 @@ def _assemble(sections: list[tuple[Part, str, bytes]]) -> Evidence:
     try:
         ((_, encoded),) = all_of(Part.ABOUT)
         about = _read_about(encoded)
-        entries = []
+        entries, receipts, spans = [], [], []
         for label, data in all_of(Part.ENTRY):
             where = name_of(Part.ENTRY, label)
             entries.append(_read_entry(data))
+        for label, data in all_of(Part.RECEIPT):
+            where = name_of(Part.RECEIPT, label)
+            receipts.append(_read_receipt(data))
+        for label, data in all_of(Part.SPAN):
+            where = name_of(Part.SPAN, label)
+            spans.append(_read_span(data))
     except (WireError, ValueError) as problem:
         raise Damaged(
             [Fault(where, "缺失或格式不符", f"is missing or malformed: {problem}")]
@@ -264,7 +305,9 @@ def _assemble(sections: list[tuple[Part, str, bytes]]) -> Evidence:
         letters=tuple(
             EvidenceLetter(data, contents.get(label)) for label, data in all_of(Part.ENVELOPE)
         ),
-        receipts=tuple(data for _, data in all_of(Part.RECEIPT)),
+        receipts=tuple(receipts),
+        spans=tuple(spans),
+        standings=tuple(data for _, data in all_of(Part.STANDING)),
         checkpoints=tuple(data for _, data in all_of(Part.CHECKPOINT)),
         entries=tuple(entries),
     )
@@ -278,6 +321,24 @@ def _read_about(data: bytes) -> About:
     about = About(fields.text(0), fields.text(1), fields.text(2), fields.moment(3))
     fields.end()
     return about
+
+
+def _read_receipt(data: bytes) -> EvidenceReceipt:
+    fields = Fields(cbor.decode(data), "receipt")
+    receipt = EvidenceReceipt(fields.octets(0), fields.octets(1))
+    fields.end()
+    return receipt
+
+
+def _read_span(data: bytes) -> Span:
+    fields = Fields(cbor.decode(data), "span")
+    ends = check_node_id(fields.text(0)), check_node_id(fields.text(1))
+    lane, first, before = fields.number(2), fields.number(3), fields.octets(4)
+    hashes = fields.items(5, MAX_SPAN)
+    fields.end()
+    if first < 1 or any(type(item) is not bytes for item in hashes):
+        raise WireError(Refusal.MALFORMED, "span: numbers from 1 and hashes expected")
+    return Span(*ends, lane, first, before, tuple(hashes))
 
 
 def _read_entry(data: bytes) -> LoggedEntry:
@@ -302,6 +363,8 @@ _NAMES = {
     Part.ENVELOPE: ("第{}封信", "letter {}"),
     Part.CONTENT: ("第{}封信的正文", "the content of letter {}"),
     Part.RECEIPT: ("第{}份回执", "receipt {}"),
+    Part.SPAN: ("第{}段收发序列", "sequence {}"),
+    Part.STANDING: ("第{}份序列声明", "standing {}"),
     Part.CHECKPOINT: ("第{}个日志检查点", "log checkpoint {}"),
-    Part.ENTRY: ("第{}条审计记录", "audit entry {}"),
+    Part.ENTRY: ("日志第{}条", "log entry {}"),
 }

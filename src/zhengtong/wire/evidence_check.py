@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zhengtong.wire import evidence as parts
 from zhengtong.wire import merkle
-from zhengtong.wire.checkpoint import Checkpoint, log_origin, parse_checkpoint, verify_checkpoint
+from zhengtong.wire.batch import Head, Standing, read_standing
+from zhengtong.wire.checkpoint import (
+    Checkpoint,
+    parse_checkpoint,
+    verify_checkpoint,
+    witnessed_at,
+)
 from zhengtong.wire.envelope import Content, FileRef, Verified, disclosed, verify_envelope
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.evidence import Damaged, Evidence, Name, Part, name_of, unpack
+from zhengtong.wire.evidence import Damaged, Evidence, Name, Part, Span, name_of, unpack
 from zhengtong.wire.findings import Finding, Report, Verdict, finding, printable, when, who
 from zhengtong.wire.keys import NodeCard
-from zhengtong.wire.receipts import Event, Receipt, verify_receipt
+from zhengtong.wire.link import extended
+from zhengtong.wire.receipts import Entry, Event, verify_single
 from zhengtong.wire.suite import suite_for
 
 SIGNED_FOR_KIND = "documents.signed_for"
@@ -60,6 +68,7 @@ class _Judge:
         self._judge_letters()
         self._judge_files()
         self._judge_receipts()
+        self._judge_sequences()
         self._judge_signing_for()
         self._list_unanswered()
         self._judge_log()
@@ -158,38 +167,91 @@ class _Judge:
             self._unproven(name_of(Part.FILE, name), "未随案卷提供", "is not enclosed")
 
     def _judge_receipts(self) -> None:
-        for number, data in enumerate(self._evidence.receipts, 1):
+        by_hash = {letter.verified.envelope_hash: letter for letter in self._letters}
+        for number, item in enumerate(self._evidence.receipts, 1):
             where = name_of(Part.RECEIPT, str(number))
             try:
-                receipt = verify_receipt(data, self._cards.get)
+                card, entry = verify_single(item.entry, item.receipt, self._cards.get)
             except WireError as problem:
                 self._refused(where, problem)
                 continue
-            if not self._match_receipt(where, receipt):
-                self._failed(where, "不涉及案卷中的任何信件", "concerns no letter in this file")
-
-    def _match_receipt(self, where: Name, receipt: Receipt) -> bool:
-        matched = False
-        by_hash = {letter.verified.envelope_hash: letter for letter in self._letters}
-        for item in receipt.items:
-            letter = by_hash.get(item.envelope_hash)
+            letter = by_hash.get(entry.envelope_hash)
             if letter is None:
+                self._failed(where, "不涉及案卷中的任何信件", "concerns no letter in this file")
+            else:
+                self._match_receipt(where, card, entry, letter)
+
+    def _match_receipt(self, where: Name, card: NodeCard, entry: Entry, letter: _Letter) -> None:
+        final = entry.by in letter.verified.header.destinations
+        if entry.event is Event.SIGNED_FOR:
+            self._signed_for.add((letter.number, entry.by))
+        if entry.event in (Event.DELIVERED, Event.SIGNED_FOR):
+            self._delivered.add((letter.number, entry.by))
+        zh, en = _EVENTS[entry.event]
+        hop = ("", "") if final else ("(中转节点)", " (a hop)")
+        self._proven(
+            where,
+            f"由 {entry.by}{hop[0]}签名并载入其存证日志:"
+            f"第{letter.number}封信于{when(entry.at)}{zh}",
+            f"is signed by {entry.by}{hop[1]} and in its evidence log: letter {letter.number} "
+            f"was {en} at {when(entry.at)}",
+        )
+
+    def _judge_sequences(self) -> None:
+        """Does every stretch of a lane agree with what both of its ends have signed?"""
+        standings: list[Standing] = []
+        for number, data in enumerate(self._evidence.standings, 1):
+            where = name_of(Part.STANDING, str(number))
+            try:
+                standings.append(read_standing(data, self._cards.get)[0])
+            except WireError as problem:
+                self._refused(where, problem)
+        inside = {letter.verified.envelope_hash for letter in self._letters}
+        for number, span in enumerate(self._evidence.spans, 1):
+            where = name_of(Part.SPAN, str(number))
+            if not inside & set(span.hashes):
+                self._failed(where, "不含案卷中的任何信件", "holds no letter of this file")
                 continue
-            matched = True
-            final = receipt.receiver in letter.verified.header.destinations
-            if item.event is Event.SIGNED_FOR:
-                self._signed_for.add((letter.number, receipt.receiver))
-            if item.event in (Event.DELIVERED, Event.SIGNED_FOR):
-                self._delivered.add((letter.number, receipt.receiver))
-            zh, en = _EVENTS[item.event]
-            hop = ("", "") if final else ("(中转节点)", " (a hop)")
-            self._proven(
-                where,
-                f"由 {receipt.receiver}{hop[0]}签名:第{letter.number}封信于{when(item.at)}{zh}",
-                f"is signed by {receipt.receiver}{hop[1]}: letter {letter.number} was {en} "
-                f"at {when(item.at)}",
+            self._judge_span(where, span, standings)
+
+    def _judge_span(self, where: Name, span: Span, standings: Sequence[Standing]) -> None:
+        suite = next((c.crypto for c in self._cards.values() if c.node == span.sender), None)
+        if suite is None:
+            self._failed(where, f"没有 {span.sender} 的名片", f"has no card of {span.sender}")
+            return
+        head = Head(span.first - 1, span.before)
+        chains = {head.number: head.chain}
+        for digest in span.hashes:
+            head = extended(head, digest, suite.hash)
+            chains[head.number] = head.chain
+        reached: dict[str, int] = {}
+        for standing in standings:
+            said = _about(standing, span)
+            if said is None or said.number not in chains:
+                continue
+            if chains[said.number] != said.chain:
+                self._failed(
+                    where,
+                    f"与 {standing.sender} 签名的序列在第 {said.number} 号不符,有信件被隐匿或替换",
+                    f"differs from what {standing.sender} signed at number {said.number}: "
+                    "a letter was withheld or replaced",
+                )
+                return
+            reached[standing.sender] = max(reached.get(standing.sender, 0), said.number)
+        both = {span.sender, span.receiver} <= set(reached)
+        last = min(reached.values(), default=0)
+        if not both or last < span.first:
+            self._unproven(
+                where, "没有双方签名的序列声明", "lacks the signed standing of one of its ends"
             )
-        return matched
+            return
+        self._proven(
+            where,
+            f"{span.sender} 发往 {span.receiver} 的第 {span.first} 至 {last} 号,双方签名一致:"
+            "其间没有缺漏、替换、改动或换序",
+            f"is signed alike by {span.sender} and {span.receiver}: between numbers {span.first} "
+            f"and {last} nothing is missing, replaced, altered or reordered",
+        )
 
     def _judge_signing_for(self) -> None:
         """A signed letter back counts if both letters speak of the document by its identifier."""
@@ -250,9 +312,10 @@ class _Judge:
             checkpoints.append((checkpoint, card))
             self._proven(
                 where,
-                f"由{who(card)}签名,封存 {checkpoint.size} 条",
-                f"is signed by {card.node} over {checkpoint.size} entries",
+                f"由{who(card)}签名,日志 {checkpoint.origin} 共 {checkpoint.size} 条",
+                f"is signed by {card.node}: {checkpoint.origin} holds {checkpoint.size} entries",
             )
+            self._judge_witnesses(where, data, checkpoint)
         for entry in self._evidence.entries:
             where = name_of(Part.ENTRY, str(entry.index + 1))
             sealed = checkpoints[entry.checkpoint] if entry.checkpoint < len(checkpoints) else None
@@ -276,11 +339,29 @@ class _Judge:
                     "is not in the sealed log; the entry or its proof was altered",
                 )
 
+    def _judge_witnesses(self, where: Name, data: bytes, checkpoint: Checkpoint) -> None:
+        """Who else signed that this log had only grown until then."""
+        for name, payload in parse_checkpoint(data)[2]:
+            card = next((c for c in self._cards.values() if c.node == name), None)
+            if card is None:
+                continue  # the log's own line, or a witness this file has no card of
+            line = f"— {name} {base64.b64encode(payload).decode()}".encode()
+            try:
+                at = witnessed_at(checkpoint, line, card)
+            except WireError as problem:
+                self._refused(where, problem)
+                continue
+            self._proven(
+                where,
+                f"由{who(card)}于{when(at)}核验并会签",
+                f"was verified and cosigned by {name} at {when(at)}",
+            )
+
     def _open_checkpoint(self, data: bytes) -> tuple[Checkpoint, NodeCard]:
         claimed, _, _ = parse_checkpoint(data)
         problem: WireError | None = None
         for card in self._cards.values():
-            if log_origin(card.node) == claimed.origin:
+            if card.node == claimed.origin.partition("/")[0]:
                 try:
                     return verify_checkpoint(data, card), card
                 except WireError as refused:
@@ -319,11 +400,23 @@ def _fits(data: bytes, ref: FileRef, algorithm: int) -> bool:
     return len(data) == ref.size and suite.hash(data) == ref.digest
 
 
+def _about(standing: Standing, span: Span) -> Head | None:
+    """What a standing says about the letters of a stretch: how far they were sent, or received."""
+    if standing.lane != span.lane:
+        return None
+    if (standing.sender, standing.receiver) == (span.sender, span.receiver):
+        return standing.sent
+    if (standing.receiver, standing.sender) == (span.sender, span.receiver):
+        return standing.received
+    return None
+
+
 def _no_card(origin: str) -> WireError:
     return WireError(Refusal.UNKNOWN_SENDER, f"no card for the log {origin}")
 
 
 _EVENTS = {
+    Event.SENT: ("发出", "sent"),
     Event.DELIVERED: ("送达", "delivered"),
     Event.SIGNED_FOR: ("签收", "signed for"),
     Event.RETURNED: ("退回", "returned"),

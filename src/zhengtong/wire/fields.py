@@ -54,6 +54,12 @@ class Fields:
             self._refuse(f"{name}: number from 0 to {limit} expected")
         return value
 
+    def flag(self, name: str | int) -> bool:
+        value = self._take(name)
+        if type(value) is not bool:
+            self._refuse(f"{name}: true or false expected")
+        return value
+
     def algorithm(self, name: str | int) -> int:
         """A COSE algorithm number, of either sign."""
         value = self._take(name)

@@ -37,6 +37,8 @@ class InternationalSuite:
     wrap_algorithm = -31
     content_algorithm = 3
     hash_algorithm = -16
+    tree_signature_algorithm = -66001
+    tree_algorithm = 1
     note_algorithm = 1
     key_length = 32
     nonce_length = 12
@@ -90,13 +92,14 @@ class InternationalSuite:
             return False
         return True
 
-    def wrap(
-        self, public: bytes, content_key: bytes, protected: bytes, rng: Rng
-    ) -> tuple[dict[int, Any], bytes]:
+    def agree(self, public: bytes, rng: Rng) -> tuple[dict[int, Any], Handle]:
         ephemeral = X25519PrivateKey.from_private_bytes(rng(32))
         shared = ephemeral.exchange(_agreement_public(public))
         cose_key = {1: _OKP, -1: _X25519, -2: ephemeral.public_key().public_bytes_raw()}
-        return {_EPHEMERAL: cose_key}, aes_key_wrap(_derive(shared, protected), content_key)
+        return {_EPHEMERAL: cose_key}, shared
+
+    def wrap(self, secret: Handle, content_key: bytes, protected: bytes) -> bytes:
+        return aes_key_wrap(_derive(secret, protected), content_key)
 
     def unwrap(
         self, handle: Handle, header: dict[int, Any], wrapped: bytes, protected: bytes
@@ -107,10 +110,8 @@ class InternationalSuite:
         point = sender.get(-2)
         if type(point) is not bytes:
             raise ValueError("no ephemeral public key")
-        # Not through the cache: an ephemeral key is met once.
-        shared = handle.exchange(X25519PublicKey.from_public_bytes(point))
         try:
-            return aes_key_unwrap(_derive(shared, protected), wrapped)
+            return aes_key_unwrap(_derive(_shared(handle, point), protected), wrapped)
         except InvalidUnwrap:
             raise ValueError("the key is wrapped for somebody else") from None
 
@@ -122,6 +123,12 @@ class InternationalSuite:
             return AESGCM(key).decrypt(nonce, ciphertext, bound)
         except InvalidTag:
             raise ValueError("the body was altered") from None
+
+
+@lru_cache(maxsize=64)
+def _shared(handle: X25519PrivateKey, point: bytes) -> bytes:
+    """The letters of one batch share an ephemeral key, so its exchange is done once."""
+    return handle.exchange(X25519PublicKey.from_public_bytes(point))
 
 
 @lru_cache(maxsize=16)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from zhengtong.wire import cbor, cose
+from zhengtong.wire import cbor, cose, tree_signature
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.fields import Fields, to_microseconds
 from zhengtong.wire.suite import Handle, Rng, Suite, suite_named
@@ -81,10 +81,11 @@ class NodeKeys:
     def agreement_kid(self) -> bytes:
         return key_id(self.suite, self.agreement_public)
 
-    def header(self, message_type: str) -> dict[int, Any]:
-        """The protected header of a statement by this node."""
+    def header(self, message_type: str, *, together: bool = False) -> dict[int, Any]:
+        """The protected header of a statement by this node, or of one of many signed together."""
+        suite = self.suite
         return {
-            cose.ALG: self.suite.signature_algorithm,
+            cose.ALG: suite.tree_signature_algorithm if together else suite.signature_algorithm,
             cose.KID: self.signing_kid,
             cose.TYP: message_type,
         }
@@ -92,6 +93,18 @@ class NodeKeys:
     def sign(self, protected: bytes, payload: bytes) -> bytes:
         """A tagged COSE_Sign1 of this node over `payload` under an encoded header."""
         return cose.sign(protected, payload, lambda text: self.suite.sign(self.signing, text))
+
+    def sign_together(self, statements: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """A tagged COSE_Sign1 for each (encoded header, payload), under one signature of a tree.
+
+        The headers must be of `header(…, together=True)`.
+        """
+        texts = [cose.to_be_signed(*statement) for statement in statements]
+        signatures = tree_signature.sign(texts, self.suite, self.signing)
+        return [
+            cose.assemble(protected, payload, signature)
+            for (protected, payload), signature in zip(statements, signatures, strict=True)
+        ]
 
     def state(self, message_type: str, payload: bytes) -> bytes:
         """A signed statement whose header says no more than its type."""
@@ -192,9 +205,16 @@ class NodeCard:
 
     def verify(self, message: cose.Signed) -> None:
         """Raises WireError unless this card's node signed the message."""
-        if message.algorithm != self.crypto.signature_algorithm or message.kid != self.signing_kid:
+        suite, signed = self.crypto, (message.signature, message.signed_bytes)
+        if message.kid == self.signing_kid and message.algorithm == suite.signature_algorithm:
+            holds = suite.verify(self.signing_public, *signed)
+        elif (
+            message.kid == self.signing_kid and message.algorithm == suite.tree_signature_algorithm
+        ):
+            holds = tree_signature.verify(self.signing_public, *signed, suite)
+        else:
             raise WireError(Refusal.BAD_SIGNATURE, f"key or algorithm is not that of {self.node}")
-        if not self.crypto.verify(self.signing_public, message.signature, message.signed_bytes):
+        if not holds:
             raise WireError(Refusal.BAD_SIGNATURE, f"claimed signer {self.node}")
 
     @cached_property

@@ -1,50 +1,217 @@
-"""The rules of one direction of a link, as pure functions of its state."""
+"""What each end of a link keeps, and the pure rules for it.
+
+A link between two nodes has four lanes (emergency, urgent, normal, bulk). Each is a gap-free
+sequence of its own in either direction, so that nothing urgent waits behind anything slow. The
+state machine over these values is exchange.py; where they lie is the business of a store.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import Enum
+from datetime import datetime, timedelta
 
+from zhengtong.wire.batch import MAX_LETTERS, NO_LETTER, NOT_SEEN, Head, Letter, Refused, Witnessed
+from zhengtong.wire.envelope import Opened, Verified
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.keys import NodeCard
+from zhengtong.wire.merkle import Hash
 
 FIRST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(minutes=5)
-
-
-class Arrival(Enum):
-    """What to do with a letter that is not refused."""
-
-    ACCEPT = "accept"
-    DUPLICATE = "duplicate"
+WINDOW = 400
+"""Letters of one lane handed to the road and not yet receipted."""
+REMEMBERED = 16
+"""Sizes of a peer's log that we keep the roots of, for proofs that set out from an older one."""
 
 
 @dataclass(frozen=True)
-class Inbound:
-    """The receiving end: every sequence up to `high` is durably stored, none above."""
+class Lane:
+    """One lane of a link, as this end has it.
 
-    high: int = 0
+    `said`, `heard`: newest batch counters of either side. `numbered`: the last number we have
+    given. `offered`: the last we have handed to the road since it last lost something.
+    `receipted`: all up to there are receipted. `taken`: all up to there they say they hold.
+    `received`: the last of theirs durably stored here, none missing. `answered`: the last of
+    theirs whose receipt we have composed. `announced`: the highest number they say they gave.
+    `again`: our road has lost something, which the next batch is to say.
+    """
 
-    def accept(
-        self,
-        sequence: int,
-        envelope_hash: bytes,
-        known_hash: Callable[[int], bytes | None],
-    ) -> tuple[Inbound, Arrival]:
-        """The next state and what to do.
+    peer: str
+    lane: int
+    said: int = 0
+    heard: int = 0
+    numbered: Head = NO_LETTER
+    offered: int = 0
+    receipted: int = 0
+    taken: int = 0
+    received: Head = NO_LETTER
+    answered: int = 0
+    announced: int = 0
+    again: bool = False
 
-        `known_hash` gives the hash stored under an earlier sequence. A repeat of the same
-        envelope is a harmless duplicate; another envelope under a used sequence is evidence of
-        misbehaviour. Raises WireError: replayed or out_of_order.
-        """
-        if sequence == self.high + 1:
-            return Inbound(sequence), Arrival.ACCEPT
-        if sequence > self.high:
-            raise WireError(Refusal.OUT_OF_ORDER, f"got {sequence}, expected {self.high + 1}")
-        if sequence >= 1 and known_hash(sequence) == envelope_hash:
-            return self, Arrival.DUPLICATE
-        raise WireError(Refusal.REPLAYED, f"sequence {sequence} held another envelope")
+    @property
+    def handed(self) -> int:
+        """The last number that need not be handed over now."""
+        return max(self.offered, self.receipted)
+
+    @property
+    def room(self) -> int:
+        """How many letters the next batch may carry."""
+        return max(0, min(MAX_LETTERS, WINDOW - (self.handed - self.receipted)))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A neighbour's evidence log as far as we have verified it; epoch 0: not at all yet.
+
+    `roots` are the (size, root) pairs last verified, newest first. `at`: when.
+    """
+
+    epoch: int = 0
+    roots: tuple[tuple[int, bytes], ...] = ()
+    at: datetime | None = None
+
+    @property
+    def mark(self) -> Witnessed:
+        return Witnessed(self.epoch, self.roots[0][0] if self.roots else 0)
+
+
+NO_LOG = Seen()
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What this end knows of a neighbour beside the lanes.
+
+    `met`: the two have exchanged batches since either was set up or restored; nothing is numbered
+    before. `patient`: its road may take days. `endless`: it takes any number of letters at once.
+    `witnessed`: how far it has cosigned our log.
+    `cosigned`: our newest line under its log's checkpoint, as it travels.
+    """
+
+    name: str
+    card: NodeCard
+    suspended: bool = False
+    met: bool = False
+    patient: bool = False
+    endless: bool = False
+    seen: Seen = NO_LOG
+    witnessed: Witnessed = NOT_SEEN
+    cosigned: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A letter's identity in its lane: the hash of its envelope, and the chain up to it."""
+
+    digest: bytes
+    chain: bytes
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """An envelope of ours with its number, its mark, and its place in our evidence log."""
+
+    sequence: int
+    mark: Mark
+    epoch: int
+    leaf: int
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A letter that has just come: opened, or in transit to another node, or faulty."""
+
+    letter: Letter
+    digest: bytes
+    opened: Opened | None = None
+    transit: Verified | None = None
+    error: WireError | None = None
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A letter as it is stored: what came, its chain, its place in our log, and its fate."""
+
+    incoming: Incoming
+    chain: bytes
+    epoch: int
+    leaf: int
+    at: datetime
+    error: WireError | None
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A stored letter of theirs that is to be receipted: its number, its place in our log."""
+
+    sequence: int
+    epoch: int
+    leaf: int
+    refused: Refused | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """Receipts that a neighbour gave for our letters `first`…`last`; `dead`: those it refused."""
+
+    first: int
+    last: int
+    at: datetime
+    body: bytes
+    dead: tuple[Refused, ...]
+
+
+def extended(head: Head, digest: bytes, hash: Hash) -> Head:
+    """The head after one more letter: its chain commits to every letter so far, in order."""
+    return Head(head.number + 1, hash(b"\x02" + head.chain + digest))
+
+
+def require_next(received: int, sequence: int, digest: bytes, known: Mark | None) -> bool:
+    """Whether a letter is new; False for a harmless repeat. Raises WireError.
+
+    Another envelope under a used number is evidence of misbehaviour: sequence_mismatch. A number
+    that leaves a gap is out_of_order.
+    """
+    if sequence == received + 1:
+        return True
+    if sequence > received:
+        raise WireError(Refusal.OUT_OF_ORDER, f"got {sequence}, expected {received + 1}")
+    if known is not None and known.digest == digest:
+        return False
+    raise WireError(Refusal.SEQUENCE_MISMATCH, f"{sequence} held another envelope")
+
+
+def room(state: Lane, peer: Peer) -> int:
+    """How many letters the next batch may carry."""
+    return MAX_LETTERS if peer.endless else state.room
+
+
+def waiting(lanes: Iterable[Lane], peer: Peer) -> tuple[int, ...]:
+    """The lanes in which there is something to hand over now, most urgent first."""
+    return tuple(
+        sorted(
+            state.lane
+            for state in lanes
+            if state.again
+            or state.received.number > state.answered
+            or (peer.met and room(state, peer) and state.numbered.number > state.handed)
+        )
+    )
+
+
+def leading(letters: list[Letter]) -> list[Letter]:
+    """The first letters that follow one another without a gap.
+
+    Numbers without a letter of ours were lost when this node was restored from a backup. The
+    neighbour has told us that it holds them, so the sequence goes on behind them.
+    """
+    return [
+        letter
+        for place, letter in enumerate(letters)
+        if letter.sequence == letters[0].sequence + place
+    ]
 
 
 def retry_after(attempt: int, rng: Callable[[], float]) -> timedelta:

@@ -85,16 +85,16 @@ def inclusion_proof(node_at: NodeAt, index: int, size: int, hash: Hash = sha256)
     return _path(node_at, index, 0, size, hash)
 
 
-def verify_inclusion(
-    leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes, hash: Hash = sha256
-) -> bool:
-    """RFC 9162 §2.1.3.2: is this leaf hash entry `index` of the log of `size` under `root`?"""
+def root_of(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], hash: Hash = sha256
+) -> bytes | None:
+    """RFC 9162 §2.1.3.2: the root that a proof leads to from this leaf; None: it leads nowhere."""
     if not 0 <= index < size:
-        return False
+        return None
     node, position, last = leaf, index, size - 1
     for sibling in proof:
-        if last == 0:
-            return False
+        if last == 0 or type(sibling) is not bytes:
+            return None
         if position & 1 or position == last:
             node = node_hash(sibling, node, hash)
             while not position & 1 and position:
@@ -104,7 +104,14 @@ def verify_inclusion(
             node = node_hash(node, sibling, hash)
         position >>= 1
         last >>= 1
-    return last == 0 and node == root
+    return node if last == 0 else None
+
+
+def verify_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes, hash: Hash = sha256
+) -> bool:
+    """Is this leaf hash entry `index` of the log of `size` under `root`?"""
+    return root_of(leaf, index, size, proof, hash) == root
 
 
 def consistency_proof(

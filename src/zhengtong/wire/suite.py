@@ -27,6 +27,10 @@ class Suite(Protocol):
     wrap_algorithm: int
     content_algorithm: int
     hash_algorithm: int
+    tree_signature_algorithm: int
+    """One signature for many messages: see tree_signature.py. A private number."""
+    tree_algorithm: int
+    """The verifiable data structure of RFC 9942: RFC 9162 trees with this suite's hash."""
     note_algorithm: int
     """The signature type byte of C2SP signed notes."""
     key_length: int
@@ -54,10 +58,12 @@ class Suite(Protocol):
 
     def verify(self, public: bytes, signature: bytes, message: bytes) -> bool: ...
 
-    def wrap(
-        self, public: bytes, content_key: bytes, protected: bytes, rng: Rng
-    ) -> tuple[dict[int, Any], bytes]:
-        """The content key for one recipient: COSE header parameters and the wrapped key.
+    def agree(self, public: bytes, rng: Rng) -> tuple[dict[int, Any], Handle]:
+        """A fresh secret with the holder of an agreement key: the COSE header parameters that
+        let him find it, and the secret. It may wrap the content keys of many letters."""
+
+    def wrap(self, secret: Handle, content_key: bytes, protected: bytes) -> bytes:
+        """A content key under an agreed secret.
 
         `protected` is the recipient's encoded protected header, which the key derivation binds.
         """
@@ -65,7 +71,7 @@ class Suite(Protocol):
     def unwrap(
         self, handle: Handle, header: dict[int, Any], wrapped: bytes, protected: bytes
     ) -> bytes:
-        """The inverse of wrap. Raises ValueError."""
+        """The content key, by the header of `agree`. Raises ValueError."""
 
     def seal(self, key: bytes, nonce: bytes, plaintext: bytes, bound: bytes) -> bytes: ...
 

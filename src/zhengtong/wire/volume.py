@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from zhengtong.wire import cbor
-from zhengtong.wire.encrypt import open_body, seal_body
+from zhengtong.wire.encrypt import Readers, open_body, seal_body
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.ferry import (
     BLOCK,
@@ -49,7 +49,7 @@ class VolumeWriter:
                 f"volumes of {limit} bytes; from {MIN_VOLUME} to {MAX_VOLUME} are possible",
             )
         self.voyage, self.number, self.limit = voyage, number, limit
-        self._keys, self._recipients, self._rng = keys, recipients, rng
+        self._keys, self._readers, self._rng = keys, Readers(recipients, rng), rng
         self._suite: Suite = keys.suite
         self._digests: list[bytes] = []
         self._block = bytearray()
@@ -57,14 +57,14 @@ class VolumeWriter:
 
     def has_room(self, length: int) -> bool:
         """Whether a batch of this length still fits below the limit."""
-        content = self._content + length + 512 + 512 * len(self._recipients)
+        content = self._content + length + 512 + 512 * len(self._readers.cards)
         index = (content // BLOCK + 2) * (len(self._suite.hash(b"")) + 2) + 9
         return HEAD + content + index <= self.limit
 
     def add(self, batch: bytes) -> bytes:
         """The frame of a batch, to be appended to the file."""
         external = _place(self.voyage, self.number, self._batches)
-        body = seal_body(batch, external, self._suite, self._recipients, self._rng)
+        body = seal_body(batch, external, self._suite, self._readers, self._rng)
         if len(body) > MAX_FRAME:
             raise WireError(Refusal.OVERSIZED, f"frame of {len(body)} bytes")
         frame = cbor.bstr(body)

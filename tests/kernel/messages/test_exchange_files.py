@@ -112,4 +112,6 @@ def test_a_file_is_sent_once_and_anew_when_it_was_refused(fugou: Poser) -> None:
 def _seal_and_fetch(fugou: Poser) -> list[Numbered]:
     while seal_waiting():
         pass
-    return list(fugou.read(exchange.compose("fugou")).letters)
+    letters = fugou.read(exchange.compose("fugou", 2)).letters
+    fugou.hears(letters)
+    return list(letters)

@@ -263,10 +263,11 @@ def matrix(actor: Actor, document: Document) -> list[Progress]:
     """Unit by unit how far a dispatched document has come, in one query.
 
     Delivery to another node is not noted anywhere: a letter is delivered when its number on the
-    link is within the receipts held from that node.
+    lane is within the receipts held from that node.
     """
     receipt = Receipt.objects.filter(
         neighbour=OuterRef("neighbour"),
+        lane=OuterRef("lane"),
         first__lte=OuterRef("sequence"),
         last__gte=OuterRef("sequence"),
     )
@@ -277,7 +278,7 @@ def matrix(actor: Actor, document: Document) -> list[Progress]:
             neighbour__name=OuterRef("organisation__node"),
         )
         .annotate(receipted_at=Subquery(receipt.values("at")[:1]))
-        .order_by("-sequence")
+        .order_by("-pk")
     )
     rows = (
         Delivery.objects.visible_to(actor)

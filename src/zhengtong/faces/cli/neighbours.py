@@ -90,13 +90,19 @@ def _check(card: NodeCard, *, replace: bool) -> None:
 
 def list_neighbours(chosen: argparse.Namespace) -> int:
     enter(chosen.node)
+    from django.db.models import F, Sum
+    from django.db.models.functions import Coalesce
+
     from zhengtong.kernel.messages.models import Neighbour
 
-    for link in Neighbour.objects.order_by("-is_parent", "name"):
+    for link in Neighbour.objects.order_by("-is_parent", "name").annotate(
+        open=Coalesce(Sum(F("lanes__sealed") - F("lanes__receipted")), 0),
+        taken=Coalesce(Sum("lanes__received"), 0),
+    ):
         seen = link.last_contact.isoformat(timespec="seconds") if link.last_contact else "never"
         print(
             f"{'↑' if link.is_parent else '↓'} {link.name:20} last contact {seen}, "
-            f"unreceipted {link.sealed - link.receipted}, received {link.received}"
+            f"unreceipted {link.open}, received {link.taken}"
             + (f", {link.failures} failures: {link.last_error}" if link.failures else "")
         )
     return 0

@@ -74,7 +74,6 @@ def _waiting(row: queries.Waiting) -> dict[str, Any]:
         "node": row.neighbour,
         "zone": Zone(row.neighbour.zone).word,
         "ceiling": Level(row.neighbour.ceiling).word,
-        "only": row.neighbour.road == "ferry",
         "letters": row.letters,
         "size": row.size,
         "lanes": _lanes(row.lanes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, F, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
@@ -16,7 +16,7 @@ from zhengtong.kernel.directory.actors import Actor
 from zhengtong.kernel.errors import Denied, HouseError
 from zhengtong.kernel.labels import Level, Zone
 from zhengtong.kernel.messages import commands
-from zhengtong.kernel.messages.models import Arrival, Handling, Letter, Neighbour
+from zhengtong.kernel.messages.models import Arrival, Handling, Letter, LinkLane, Neighbour
 from zhengtong.ui.pieces import Tone
 from zhengtong.wire.errors import Refusal, WireError
 
@@ -64,7 +64,10 @@ def _neighbours() -> Any:
         .values_list("neighbour", "number")
     )
     counted = dict(waiting)
+    lanes = LinkLane.objects.values("neighbour").annotate(open=Sum(F("sealed") - F("receipted")))
+    unreceipted = dict(lanes.values_list("neighbour", "open"))
     for item in Neighbour.objects.order_by("-is_parent", "name"):
+        item.unreceipted = unreceipted.get(item.pk, 0)  # type: ignore[attr-defined]
         item.waiting = counted.get(item.pk, 0)  # type: ignore[attr-defined]
         yield item
 
@@ -78,7 +81,7 @@ def _neighbour(item: Any) -> dict[str, Any]:
         "zone": Zone(item.zone).word,
         "ceiling": Level(item.ceiling).word,
         "waiting": item.waiting,
-        "unreceipted": item.sealed - item.receipted,
+        "unreceipted": item.unreceipted,
     }
 
 

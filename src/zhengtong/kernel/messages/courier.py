@@ -1,21 +1,20 @@
 """The https road: the child dials its parent, brings what it has and takes what waits.
 
-A turn is one POST of a signed batch, answered by one. While nothing moves, the child keeps a
-doorbell stream open on which the parent says that mail has come. The road may lose, repeat or
-delay anything: the tables on both ends are the truth.
+A turn is one POST of a signed batch, answered by one of the same lane. While a lane is full the
+next turn is under way while the answer before is still taken in. Two couriers dial side by side,
+one for the urgent lanes, so that nothing urgent waits for a slow transfer. While nothing moves, the
+child keeps a doorbell stream open on which the parent says in which lanes mail has come.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import random
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
-import urllib3
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
@@ -23,8 +22,11 @@ from zhengtong.kernel import leases
 from zhengtong.kernel.bell import Bell, ring
 from zhengtong.kernel.engine import plain_errors
 from zhengtong.kernel.errors import Unavailable
-from zhengtong.kernel.messages.exchange import Owed, accept, compose, has_mail
+from zhengtong.kernel.messages.dial import Dial, Unreachable
+from zhengtong.kernel.messages.doorbell import Doorbell
+from zhengtong.kernel.messages.exchange import accept, compose, rewind, to_say
 from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.link import retry_after
 
@@ -34,68 +36,119 @@ LEASE = 30.0
 LOOK_AGAIN = 5.0
 LOOK_SELDOM = 20.0
 """Seconds between dials on an idle link, without and with an open doorbell."""
-DOORBELL = "/exchange/doorbell"
+EXPRESS = (Lane.EMERGENCY, Lane.URGENT)
+REGULAR = (Lane.NORMAL, Lane.BULK)
 
 
-class Unreachable(Exception):
-    """The parent could not be reached, or refused the whole batch; the text says why."""
+def couriers(holder: str) -> list[Courier]:
+    """Those a worker starts: the regular one also keeps the doorbell open."""
+    assert settings.NODE.parent is not None
+    doorbell = Doorbell(settings.NODE.parent)
+    return [Courier(holder, REGULAR, doorbell), Courier(holder, EXPRESS, doorbell)]
 
 
 class Courier(threading.Thread):
-    """Dials the parent for ever. Of several workers only the holder of the lease dials."""
+    """Dials the parent in some lanes for ever. Of several workers only the lease's holder dials."""
 
-    def __init__(self, holder: str) -> None:
-        super().__init__(name="courier", daemon=True)
+    def __init__(self, holder: str, lanes: tuple[int, ...], doorbell: Doorbell) -> None:
         assert settings.NODE.parent is not None
-        self.parent, self.holder = settings.NODE.parent, holder
-        self.http = urllib3.PoolManager(maxsize=2, retries=False)
-        self.bell = Bell("courier")
+        self.work = f"courier-{Lane(lanes[0]).name.lower()}"
+        super().__init__(name=self.work, daemon=True)
+        self.parent, self.holder, self.lanes = settings.NODE.parent.name, holder, lanes
+        self.dial, self.doorbell = Dial(settings.NODE.parent), doorbell
+        self.bell = Bell(self.work)
+        self.road = ThreadPoolExecutor(1, thread_name_prefix=self.work)
         self._stopping = threading.Event()
-        self._listener: threading.Thread | None = None
         self._renew_at = 0.0
-        self._listening = threading.Event()  # the doorbell stream is open
-        self._called = threading.Event()  # the parent has said that mail waits
+        self._lost = True  # what an earlier process had handed over may never have arrived
         self._refusing: WireError | None = None  # to be told at the next dial
+        self._dial_at = 0.0
 
     def run(self) -> None:
         failures = 0
-        owed = Owed()
         while not self._stopping.is_set():
             try:
                 if not self._leads():
                     self._stopping.wait(LOOK_AGAIN)
                     continue
-                self._called.clear()
                 with plain_errors():
-                    owed, moved = self.turn(owed)
+                    moved = self.turns()
                 failures = 0
-                if not moved and not owed.numbers:
-                    self._listen()
+                if not moved:
                     self._rest()
             except Exception as error:
                 failures += 1
+                self._lost = True
                 pause = retry_after(failures, random.random).total_seconds()
                 self._note(failures, error)
                 if not isinstance(error, (Unreachable, WireError, Unavailable, DatabaseError)):
-                    log.exception("courier to %s", self.parent.name)
+                    log.exception("courier to %s", self.parent)
                 close_old_connections()  # a database that was away may have come back
-                owed = Owed()
                 self._stopping.wait(pause)
         with suppress(Exception):
-            leases.give_back("courier", self.holder)
+            leases.give_back(self.work, self.holder)
         self.bell.close()
         connection.close()
 
     def stop(self) -> None:
         self._stopping.set()
+        self.doorbell.stop()
         ring()
-        self.http.clear()
+        self.dial.close()
+        self.road.shutdown(wait=False, cancel_futures=True)
         self.join(timeout=2)
+
+    def turns(self) -> bool:
+        """Dial in every lane in which either side has something to say; whether anything moved."""
+        if self._lost:
+            rewind(self.parent)
+            self._lost = False
+        called = self.doorbell.heard(self.lanes)
+        wanted = sorted({*to_say(self.parent), *called} & set(self.lanes))
+        if not wanted and time.monotonic() >= self._dial_at and Lane.NORMAL in self.lanes:
+            wanted = [Lane.NORMAL]  # to see that the other end is there, and to be seen
+        moved = False
+        for lane in wanted:
+            moved |= self._stream(lane)
+        return moved
+
+    def _stream(self, lane: int) -> bool:
+        """Turns in one lane while either side has more, unless a more urgent one waits."""
+        moved, flowing = False, False
+        under_way: Future[bytes] | None = None
+        while not self._stopping.is_set():
+            answer = under_way.result() if under_way else self._post(lane)
+            under_way = self.road.submit(self.dial.post, self._batch(lane)) if flowing else None
+            try:
+                accepted = accept(answer)
+            except WireError as error:
+                self._refusing = error
+                raise
+            if accepted.moved:
+                moved = True
+                ring()
+            ours = to_say(self.parent)
+            self.doorbell.call(other for other in accepted.waiting if other != lane)
+            flowing = lane in accepted.waiting or lane in ours
+            if not flowing or min({*ours, lane} & set(self.lanes)) < lane:
+                if under_way is None:
+                    break
+                flowing = False  # take the answer that is on its way, then go
+        self._dial_at = time.monotonic() + (LOOK_SELDOM if self.doorbell.open else LOOK_AGAIN)
+        return moved
+
+    def _post(self, lane: int) -> bytes:
+        return self.dial.post(self._batch(lane))
+
+    def _batch(self, lane: int) -> bytes:
+        refusing, self._refusing = self._refusing, None
+        room = self.dial.room
+        return compose(self.parent, lane, refusing=refusing, room=room, wanted=room)
 
     def _leads(self) -> bool:
         """Whether we are the one to dial. Renewing at every dial would cost each a write."""
         if time.monotonic() >= self._renew_at:
-            if not leases.take("courier", self.holder, LEASE):
+            if not leases.take(self.work, self.holder, LEASE):
                 return False
             self._renew_at = time.monotonic() + LEASE / 3
         return True
@@ -105,96 +158,19 @@ class Courier(threading.Thread):
 
         The bell rings for every commit on this node; most are no reason to dial.
         """
-        until = time.monotonic() + (LOOK_SELDOM if self._listening.is_set() else LOOK_AGAIN)
+        if Lane.NORMAL in self.lanes:
+            self.doorbell.listen()
+        until = max(self._dial_at, time.monotonic() + 0.01)
         while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
-            if self._called.is_set() or has_mail(self.parent.name):
+            if self.doorbell.waits(self.lanes) or set(to_say(self.parent)) & set(self.lanes):
                 return
             self.bell.wait(left)
-
-    def turn(self, owed: Owed) -> tuple[Owed, bool]:
-        """One dial: what we now owe, and whether anything moved. Raises Unreachable, WireError."""
-        batch_out = compose(self.parent.name, owed, refusing=self._refusing)
-        response = self._post("/exchange", batch_out)
-        self._refusing = None
-        try:
-            _, next_owed, batch = accept(response)
-        except WireError as error:
-            self._refusing = error
-            raise
-        moved = bool(batch.letters or batch.receipts or owed.numbers)
-        if moved:
-            ring()
-        return next_owed, moved or has_mail(self.parent.name)
-
-    def _post(self, path: str, body: bytes) -> bytes:
-        try:
-            answer = self.http.request(
-                "POST",
-                self.parent.url + path,
-                body=body,
-                headers={"Content-Type": "application/cbor"},
-                timeout=urllib3.Timeout(connect=5, read=60),
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise Unreachable(f"{type(error).__name__}: {error}") from error
-        if answer.status != 200:
-            raise Unreachable(_reason(answer.status, answer.data))
-        return answer.data
-
-    def _listen(self) -> None:
-        """Keep one doorbell stream open while the link is idle."""
-        if self._listener is None or not self._listener.is_alive():
-            self._listener = threading.Thread(
-                target=self._hear_doorbell, name="doorbell", daemon=True
-            )
-            self._listener.start()
-
-    def _hear_doorbell(self) -> None:
-        """Ring our own bell for every line the parent writes, until the stream ends.
-
-        A stream that ends after a while has ended with the parent's process: dial at once to see.
-        """
-        began = time.monotonic()
-        try:
-            proof = base64.urlsafe_b64encode(compose(self.parent.name, letters=False)).decode()
-            stream = self.http.request(
-                "GET",
-                self.parent.url + DOORBELL,
-                headers={"Authorization": f"Batch {proof}"},  # an empty batch, signed by us
-                preload_content=False,
-                timeout=urllib3.Timeout(connect=5, read=40),
-            )
-            if stream.status == 200:
-                self._listening.set()
-                for line in stream:
-                    if self._stopping.is_set():
-                        break
-                    if line.startswith(b"mail"):
-                        self._called.set()
-                        ring()
-            stream.close()
-        except (urllib3.exceptions.HTTPError, OSError, WireError, DatabaseError) as error:
-            log.info("doorbell of %s: %s", self.parent.name, error)
-        finally:
-            self._listening.clear()
-            connection.close()
-        if time.monotonic() - began < LOOK_AGAIN:
-            self._stopping.wait(LOOK_AGAIN)
-        self._called.set()
-        ring()
+        if Lane.NORMAL not in self.lanes:
+            self._dial_at = time.monotonic() + LEASE / 3  # nothing to do but to renew the lease
 
     def _note(self, failures: int, error: Exception) -> None:
-        log.info("dial %s: %s", self.parent.name, error)
+        log.info("dial %s: %s", self.parent, error)
         with suppress(Exception):
-            Neighbour.objects.filter(name=self.parent.name).update(
+            Neighbour.objects.filter(name=self.parent).update(
                 failures=failures, last_error=str(error)[:200]
             )
-
-
-def _reason(status: int, body: bytes) -> str:
-    """The parent's typed refusal, or what came instead of one."""
-    try:
-        refusal = json.loads(body)
-        return f"{refusal['refused']}: {refusal['text']}"
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {status}"

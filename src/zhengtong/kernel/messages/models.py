@@ -7,6 +7,7 @@ delivered is derived: a letter is delivered when its number is within the receip
 
 from __future__ import annotations
 
+import cbor2
 from django.db import models
 from django.db.models import Q
 
@@ -15,30 +16,59 @@ from zhengtong.kernel.ids import new_id
 
 
 class Neighbour(models.Model):
-    """A node we exchange with directly, and the state of the link to it.
+    """A node we exchange with directly. The state of each lane of the link is a LinkLane.
 
-    All numbers are gap-free sequences of this link. `sealed`: highest number we have given to a
-    letter; `receipted`: highest number for which we hold its receipt, all lower ones included;
-    `received`: highest number of theirs we have durably stored, all lower ones included.
-    `said` and `heard` are the newest batch counters of either side, so that no batch counts twice.
+    `road` carries the link. `skew_ms`: their clock minus ours when last heard. `log_epoch`,
+    `log_roots`, `log_at`: their evidence log as far as we have verified it (wire.link.Seen).
+    `witness_epoch`, `witness_size`: how far they have cosigned ours.
     """
 
-    name = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=63, unique=True)
     title = models.CharField(max_length=80)
     zone = models.CharField(max_length=8)
     ceiling = models.PositiveSmallIntegerField()
     card = models.BinaryField()
-    is_parent = models.BooleanField(default=False)
     road = models.CharField(max_length=8, default="https")
+    is_parent = models.BooleanField(default=False)
     suspended = models.BooleanField(default=False)
-    said = models.BigIntegerField(default=0)
-    heard = models.BigIntegerField(default=0)
-    sealed = models.BigIntegerField(default=0)
-    receipted = models.BigIntegerField(default=0)
-    received = models.BigIntegerField(default=0)
     last_contact = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=200, default="")
+    skew_ms = models.BigIntegerField(null=True)
+    version = models.CharField(max_length=40, default="")
+    log_epoch = models.PositiveIntegerField(default=0)
+    log_roots = models.BinaryField(default=bytes)
+    log_at = models.DateTimeField(null=True)
+    witness_epoch = models.PositiveIntegerField(default=0)
+    witness_size = models.BigIntegerField(default=0)
+    cosigned = models.BinaryField(default=bytes)
+
+    @property
+    def log_size(self) -> int:
+        """How many entries of their evidence log we have verified."""
+        return cbor2.loads(bytes(self.log_roots))[0][0] if self.log_roots else 0
+
+
+class LinkLane(models.Model):
+    """One lane of a link: the numbers and chains of wire.link.Lane."""
+
+    neighbour = models.ForeignKey(Neighbour, models.CASCADE, related_name="lanes")
+    lane = models.PositiveSmallIntegerField()
+    said = models.BigIntegerField(default=0)
+    heard = models.BigIntegerField(default=0)
+    sealed = models.BigIntegerField(default=0)
+    sealed_chain = models.BinaryField(default=bytes)
+    offered = models.BigIntegerField(default=0)
+    receipted = models.BigIntegerField(default=0)
+    taken = models.BigIntegerField(default=0)
+    received = models.BigIntegerField(default=0)
+    received_chain = models.BinaryField(default=bytes)
+    answered = models.BigIntegerField(default=0)
+    announced = models.BigIntegerField(default=0)
+    again = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["neighbour", "lane"], name="lane_once")]
 
 
 class Message(models.Model):
@@ -85,12 +115,20 @@ class Letter(models.Model):
 
 
 class Sent(models.Model):
-    """A letter sealed as an envelope with its number on the link; resent until receipted."""
+    """A letter sealed as an envelope with its number in a lane; offered again until receipted.
+
+    `chain` commits to all letters of the lane up to this one; `epoch` and `leaf` are its place in
+    our evidence log.
+    """
 
     neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="+")
+    lane = models.PositiveSmallIntegerField()
     sequence = models.BigIntegerField()
     letter = models.OneToOneField(Letter, models.CASCADE, related_name="sent")
     digest = models.BinaryField()
+    chain = models.BinaryField()
+    epoch = models.PositiveIntegerField()
+    leaf = models.BigIntegerField()
     envelope = models.BinaryField()
     disclosure = models.BinaryField(default=bytes)  # salted plaintext: proves the content
     at = models.DateTimeField(default=moment.now)
@@ -98,15 +136,21 @@ class Sent(models.Model):
     refusal_detail = models.CharField(max_length=500, default="")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["neighbour", "sequence"], name="sent_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["neighbour", "lane", "sequence"], name="sent_once")
+        ]
 
 
 class Arrival(models.Model):
     """An envelope received under its number: stored as a message, or refused with a reason."""
 
     neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="+")
+    lane = models.PositiveSmallIntegerField()
     sequence = models.BigIntegerField()
     digest = models.BinaryField()
+    chain = models.BinaryField()
+    epoch = models.PositiveIntegerField()
+    leaf = models.BigIntegerField()
     envelope = models.BinaryField()
     message = models.UUIDField(null=True, db_index=True)
     refusal = models.CharField(max_length=40, default="")
@@ -115,21 +159,104 @@ class Arrival(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["neighbour", "sequence"], name="arrived_once")
+            models.UniqueConstraint(fields=["neighbour", "lane", "sequence"], name="arrived_once")
         ]
 
 
 class Receipt(models.Model):
-    """A neighbour's signed receipt over our letters [first, last], kept as evidence."""
+    """A neighbour's signed receipts over our letters [first, last] of a lane, kept as evidence."""
 
     neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="+")
+    lane = models.PositiveSmallIntegerField()
     first = models.BigIntegerField()
     last = models.BigIntegerField()
     at = models.DateTimeField()  # by the neighbour's clock, of the newest letter
     body = models.BinaryField()
 
     class Meta:
-        indexes = [models.Index(fields=["neighbour", "last"])]
+        indexes = [models.Index(fields=["neighbour", "lane", "last"])]
+
+
+class PeerStanding(models.Model):
+    """What a neighbour signed about a lane: that it holds our letters up to `received`, and has
+    sent us its own up to `sent`, each with the chain. Kept when either has grown."""
+
+    neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="+")
+    lane = models.PositiveSmallIntegerField()
+    sent = models.BigIntegerField()
+    received = models.BigIntegerField()
+    at = models.DateTimeField()
+    body = models.BinaryField()
+
+    class Meta:
+        indexes = [models.Index(fields=["neighbour", "lane", "received"])]
+
+
+class LogHead(models.Model):
+    """The size of our evidence log of one epoch; a node restored from a backup begins another."""
+
+    epoch = models.PositiveIntegerField(primary_key=True)
+    size = models.BigIntegerField(default=0)
+    begun_at = models.DateTimeField(default=moment.now)
+
+
+class LogTile(models.Model):
+    """256 neighbouring hashes of one height of a log (wire.log)."""
+
+    epoch = models.PositiveIntegerField()
+    level = models.PositiveSmallIntegerField()
+    index = models.BigIntegerField()
+    hashes = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["epoch", "level", "index"], name="tile_once")
+        ]
+
+
+class LogBlock(models.Model):
+    """Entries that were appended together: a CBOR array, the first at position `first`."""
+
+    epoch = models.PositiveIntegerField()
+    first = models.BigIntegerField()
+    count = models.PositiveIntegerField()
+    entries = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["epoch", "first"], name="block_once")]
+
+
+class Cosignature(models.Model):
+    """A neighbour's signature under the checkpoint of our log at one size."""
+
+    neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="+")
+    epoch = models.PositiveIntegerField()
+    size = models.BigIntegerField()
+    line = models.BinaryField()
+    at = models.DateTimeField(default=moment.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["epoch", "size"])]
+
+
+class LinkAlarm(models.Model):
+    """Something about a link that people must look at; `proof` is what the neighbour signed."""
+
+    neighbour = models.ForeignKey(Neighbour, models.CASCADE, related_name="alarms")
+    code = models.CharField(max_length=40)
+    detail = models.CharField(max_length=500)
+    proof = models.BinaryField(default=bytes)
+    at = models.DateTimeField(default=moment.now)
+    last_at = models.DateTimeField(default=moment.now)
+    times = models.PositiveIntegerField(default=1)
+    cleared_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["neighbour", "code"], name="alarm_open", condition=Q(cleared_at=None)
+            )
+        ]
 
 
 class Handling(models.Model):

@@ -1,4 +1,4 @@
-"""Everything this node can show about one record's road: letters, receipts and audit entries.
+"""Everything this node can show about one record's road: letters, receipts, logs and audit entries.
 
 What is gathered is checked by `zhengtong verify` and by nobody's word: see `wire.evidence_check`.
 """
@@ -8,22 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from django.conf import settings
-from django.db.models import Q
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.audit import AuditCheckpoint, AuditEntry, AuditLeaf, canonical
 from zhengtong.kernel.messages.identity import card_of, finder, own_card, own_keys
-from zhengtong.kernel.messages.models import Arrival, Message, Receipt, Sent
+from zhengtong.kernel.messages.models import Arrival, Cosignature, Message, Receipt, Sent
+from zhengtong.kernel.messages.spans import spans_of
+from zhengtong.kernel.messages.store import log_of
 from zhengtong.wire import merkle
+from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint
 from zhengtong.wire.envelope import open_envelope
 from zhengtong.wire.evidence import (
     About,
     Evidence,
     EvidenceFile,
     EvidenceLetter,
+    EvidenceReceipt,
     LoggedEntry,
     pack,
 )
+from zhengtong.wire.receipts import Entry, Receipts, log_name, single
+
+Logged = tuple[tuple[bytes, ...], tuple[LoggedEntry, ...]]
+"""Checkpoints, and entries proven under them."""
 
 
 def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[EvidenceFile]) -> bytes:
@@ -31,29 +38,32 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
     sent = list(
         Sent.objects.filter(letter__message__subject=subject)
         .select_related("neighbour")
-        .order_by("neighbour", "sequence")
+        .order_by("neighbour", "lane", "sequence")
     )
     arrivals = list(
         Arrival.objects.filter(message__in=Message.objects.filter(subject=subject).values("id"))
         .select_related("neighbour")
-        .order_by("neighbour", "sequence")
+        .order_by("neighbour", "lane", "sequence")
     )
     neighbours = {item.neighbour for item in sent} | {item.neighbour for item in arrivals}
-    checkpoints, entries = _logged({subject, *urns})
+    cosigned, exchanged = _exchanged(sent)
+    sealed, audited = _audited({subject, *urns}, len(cosigned))
+    spans, standings = spans_of(sent, arrivals)
     others = sorted(neighbours, key=lambda item: item.name)
-    cards = [own_card().to_cbor(), *(card_of(item).to_cbor() for item in others)]
     return pack(
         Evidence(
             about=About(title, subject, settings.NODE.name, moment.now()),
-            cards=tuple(cards),
+            cards=(own_card().to_cbor(), *(card_of(item).to_cbor() for item in others)),
             files=tuple(files),
             letters=(
                 *(EvidenceLetter(bytes(s.envelope), bytes(s.disclosure) or None) for s in sent),
                 *(_received(arrival) for arrival in arrivals),
             ),
             receipts=tuple(_receipts(sent)),
-            checkpoints=checkpoints,
-            entries=entries,
+            spans=tuple(spans),
+            standings=tuple(standings),
+            checkpoints=cosigned + sealed,
+            entries=exchanged + audited,
         )
     )
 
@@ -65,16 +75,65 @@ def _received(arrival: Arrival) -> EvidenceLetter:
     return EvidenceLetter(envelope, opened.disclosure)
 
 
-def _receipts(sent: Sequence[Sent]) -> list[bytes]:
-    """The receipts that cover these letters, each once."""
-    wanted = Q(pk=None)
+def _receipts(sent: Sequence[Sent]) -> list[EvidenceReceipt]:
+    """The receipt of each of these letters in its standard form, as far as we hold it."""
+    found = []
     for item in sent:
-        wanted |= Q(neighbour=item.neighbour, first__lte=item.sequence, last__gte=item.sequence)
-    return [bytes(row.body) for row in Receipt.objects.filter(wanted).order_by("pk")]
+        row = (
+            Receipt.objects.filter(
+                neighbour=item.neighbour,
+                lane=item.lane,
+                first__lte=item.sequence,
+                last__gte=item.sequence,
+            )
+            .order_by("pk")
+            .first()
+        )
+        if row is None:
+            continue
+        run = Receipts.decode(bytes(row.body))
+        place = next(
+            place
+            for place, entry in enumerate(run.entries)
+            if Entry.decode(entry).sequence == item.sequence
+        )
+        receipt = single(run, place, card_of(item.neighbour).crypto)
+        found.append(EvidenceReceipt(run.entries[place], receipt))
+    return found
 
 
-def _logged(urns: set[str]) -> tuple[tuple[bytes, ...], tuple[LoggedEntry, ...]]:
-    """The sealed audit entries about these records, proven under the newest checkpoint."""
+def _exchanged(sent: Sequence[Sent]) -> Logged:
+    """The entries of our exchange log for these letters, under the newest cosigned checkpoint."""
+    checkpoints: list[bytes] = []
+    entries: list[LoggedEntry] = []
+    for epoch in sorted({item.epoch for item in sent}):
+        leaves = [item.leaf for item in sent if item.epoch == epoch]
+        newest = Cosignature.objects.filter(epoch=epoch, size__gt=max(leaves)).order_by("-size")
+        if (best := newest.first()) is None:
+            continue
+        log = log_of(epoch, best.size)
+        head = Checkpoint(log_name(settings.NODE.name, epoch), best.size, log.root())
+        lines = Cosignature.objects.filter(epoch=epoch, size=best.size).values_list(
+            "line", flat=True
+        )
+        checkpoints.append(sign_checkpoint(head, own_keys()) + b"".join(map(bytes, lines)))
+        entries += [
+            LoggedEntry(
+                log.entries(leaf, 1)[0],
+                leaf,
+                tuple(log.inclusion(leaf, best.size)),
+                len(checkpoints) - 1,
+            )
+            for leaf in leaves
+        ]
+    return tuple(checkpoints), tuple(entries)
+
+
+def _audited(urns: set[str], number: int) -> Logged:
+    """The sealed audit entries about these records, proven under the newest checkpoint.
+
+    That is checkpoint `number` of the file, counted from 0.
+    """
     head = AuditCheckpoint.objects.order_by("-size").first()
     entries = list(AuditEntry.objects.filter(subject__in=urns, leaf__isnull=False).order_by("leaf"))
     if head is None or not entries:
@@ -86,7 +145,7 @@ def _logged(urns: set[str]) -> tuple[tuple[bytes, ...], tuple[LoggedEntry, ...]]
             canonical(entry),
             index,
             tuple(merkle.inclusion_proof(node_at, index, head.size)),
-            0,
+            number,
         )
         for entry in entries
         if (index := entry.leaf) is not None and index < head.size

@@ -5,25 +5,39 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 
-import cbor2
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
-from zhengtong.kernel.messages import facts, pieces
+from zhengtong.kernel.messages import exchange, facts, pieces
 from zhengtong.kernel.messages.identity import card_of, own_keys
-from zhengtong.kernel.messages.models import Letter, Message, Neighbour, Sent
-from zhengtong.wire.envelope import MAX_ENVELOPE, Content, FileRef, Sealed, seal_disclosed
+from zhengtong.kernel.messages.letter_body import pack
+from zhengtong.kernel.messages.models import Letter, LinkLane, Message, Neighbour, Sent
+from zhengtong.wire.envelope import (
+    MAX_ENVELOPE,
+    SIGNATURE_ROOM,
+    Audience,
+    Content,
+    FileRef,
+    Sealed,
+    Unsigned,
+    open_to,
+    prepare,
+    sign_alone,
+    sign_together,
+)
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.link import Numbered
 
 BATCH = 100
 BATCH_BYTES = 8 << 20
 """How much one transaction numbers: pieces of files would otherwise fill the memory."""
-WINDOW = 400
-"""Sealed but not yet receipted letters on one link. Small, so that urgent letters overtake; a
-voyage of the ferry takes all there is."""
+AHEAD = 400
+"""Sealed but not yet receipted letters of one lane: enough to keep a road busy, no more."""
 CANNOT_BE_SEALED = (WireError, FileNotFoundError, facts.UnknownKind, facts.MalformedFact)
 
 
@@ -45,27 +59,39 @@ def _seal_for(neighbour: Neighbour) -> bool:
 
     Sealing takes long and needs no lock; only numbering does, and the link goes on meanwhile.
     """
-    if neighbour.road != "ferry" and neighbour.sealed - neighbour.receipted >= WINDOW:
-        return False
     _promote(neighbour)
+    full = LinkLane.objects.filter(neighbour=neighbour, sealed__gte=F("receipted") + AHEAD)
+    if neighbour.road == "ferry":
+        full = full.none()  # a voyage takes all there is
     letters = list(
         Letter.objects.filter(neighbour=neighbour, waiting=True)
+        .exclude(lane__in=full.values("lane"))
         .select_related("message")
         .order_by("lane", "id")[:BATCH]
     )
-    sealed: dict[int, Sealed] = {}
+    if not letters:
+        return False
+    _stay_behind(neighbour, letters)
+    audience = open_to([card_of(neighbour)], None, os.urandom)
+    prepared: dict[int, Unsigned] = {}
     problems: dict[int, str] = {}
     size = 0
     for letter in letters:
         try:
-            sealed[letter.pk] = _seal(letter, neighbour)
-            size += len(sealed[letter.pk].envelope)
+            prepared[letter.pk] = _prepare(letter, audience, together=len(letters) > 1)
+            size += len(prepared[letter.pk].body)
         except CANNOT_BE_SEALED as error:
             problems[letter.pk] = str(error)[:300]
         if size > BATCH_BYTES:
             break
-    letters = letters[: len(sealed) + len(problems)]
-    return _number(neighbour.pk, letters, sealed, problems)
+    sealed = dict(zip(prepared, _signed(list(prepared.values()), len(letters) > 1), strict=True))
+    return _number(neighbour, letters[: len(prepared) + len(problems)], sealed, problems)
+
+
+def _signed(letters: list[Unsigned], together: bool) -> list[Sealed]:
+    if together and letters:
+        return sign_together(letters, own_keys())
+    return [sign_alone(letter, own_keys()) for letter in letters]
 
 
 def _promote(neighbour: Neighbour) -> None:
@@ -97,45 +123,67 @@ def _rests_on(letters: Iterable[Letter]) -> set[str]:
     return subjects - {""}
 
 
+def _stay_behind(neighbour: Neighbour, letters: list[Letter]) -> None:
+    """Let a letter follow in the slower lane of one about the same record that is on its way."""
+    subjects = _rests_on(letters)
+    for lane in LinkLane.objects.filter(neighbour=neighbour, sealed__gt=F("receipted")):
+        rows = Sent.objects.filter(neighbour=neighbour, lane=lane.lane, sequence__gt=lane.receipted)
+        behind = rows.filter(letter__message__subject__in=subjects)
+        ahead = set(behind.values_list("letter__message__subject", flat=True))
+        for letter in letters:
+            if letter.lane < lane.lane and _rests_on([letter]) & ahead:
+                letter.lane = lane.lane
+
+
 def _number(
-    link: int, letters: list[Letter], sealed: dict[int, Sealed], problems: dict[int, str]
+    neighbour: Neighbour, letters: list[Letter], sealed: dict[int, Sealed], problems: dict[int, str]
 ) -> bool:
-    """Give sealed letters the next numbers of their link, unless another worker was quicker."""
+    """Give sealed letters the next numbers of their lanes, unless another worker was quicker."""
     with transaction.atomic():
-        neighbour = locked_for_update(Neighbour.objects.filter(pk=link)).get()
+        locked_for_update(Neighbour.objects.filter(pk=neighbour.pk)).get()
         chosen = Letter.objects.filter(pk__in=[letter.pk for letter in letters], waiting=True)
         waiting = set(chosen.values_list("pk", flat=True))
-        now, sent = moment.now(), []
+        now, sent, lanes = moment.now(), list[Sent](), dict[int, list[Letter]]()
         for letter in letters:
-            if letter.pk not in waiting:
-                continue
-            if letter.pk in problems:
+            if letter.pk in waiting and letter.pk in problems:
                 Letter.objects.filter(pk=letter.pk).update(problem=problems[letter.pk])
-                continue
-            neighbour.sealed += 1
-            done = sealed[letter.pk]
-            sent.append(
-                Sent(
-                    neighbour_id=link,
-                    sequence=neighbour.sealed,
-                    letter_id=letter.pk,
-                    digest=done.envelope_hash,
-                    envelope=done.envelope,
-                    disclosure=b"" if _is_piece(letter.message) else done.disclosure,
-                    at=now,
-                )
-            )
+            elif letter.pk in waiting:
+                lanes.setdefault(letter.lane, []).append(letter)
+        for lane, going in sorted(lanes.items()):
+            digests = [sealed[letter.pk].envelope_hash for letter in going]
+            numbered = exchange.links().number(neighbour.name, lane, digests)
+            sent += [
+                _sent(neighbour, letter, sealed[letter.pk], number, now)
+                for letter, number in zip(going, numbered, strict=True)
+            ]
         Sent.objects.bulk_create(sent)
         chosen.update(waiting=False)
-        neighbour.save(update_fields=["sealed"])
     return bool(waiting)
+
+
+def _sent(
+    neighbour: Neighbour, letter: Letter, sealed: Sealed, number: Numbered, now: datetime
+) -> Sent:
+    return Sent(
+        neighbour=neighbour,
+        lane=letter.lane,
+        sequence=number.sequence,
+        letter_id=letter.pk,
+        digest=number.mark.digest,
+        chain=number.mark.chain,
+        epoch=number.epoch,
+        leaf=number.leaf,
+        envelope=sealed.envelope,
+        disclosure=b"" if _is_piece(letter.message) else sealed.disclosure,
+        at=now,
+    )
 
 
 def _is_piece(message: Message) -> bool:
     return message.kind == pieces.FilePiece.kind
 
 
-def _seal(letter: Letter, neighbour: Neighbour) -> Sealed:
+def _prepare(letter: Letter, audience: Audience, *, together: bool) -> Unsigned:
     message = letter.message
     fact = bytes(message.body)
     told = facts.decode(message.kind, fact)
@@ -155,25 +203,7 @@ def _seal(letter: Letter, neighbour: Neighbour) -> Sealed:
             for item in facts.files_of(told)
         ),
     )
-    sealed = seal_disclosed(content, own_keys(), [card_of(neighbour)], None, os.urandom)
-    if len(sealed.envelope) > MAX_ENVELOPE:
-        raise WireError(Refusal.OVERSIZED, f"{len(sealed.envelope)} bytes")
-    return sealed
-
-
-def pack(fact: bytes, addressees: list[str], subject: str) -> bytes:
-    """A letter's body: the fact, the organisations it is for, the record it is about."""
-    return cbor2.dumps({"fact": fact, "to": addressees, "subject": subject}, canonical=True)
-
-
-def unpack(body: bytes) -> tuple[bytes, list[str], str]:
-    """The inverse of `pack`. Raises ValueError on anything else."""
-    try:
-        value = cbor2.loads(body)
-        fact, addressees, subject = value["fact"], value["to"], value["subject"]
-    except Exception as error:  # cbor2 raises many kinds on hostile bytes
-        raise ValueError("letter body is not readable") from error
-    named = isinstance(addressees, list) and all(isinstance(item, str) for item in addressees)
-    if not (isinstance(fact, bytes) and named and isinstance(subject, str)):
-        raise ValueError("letter body has the wrong fields")
-    return fact, addressees, subject
+    prepared = prepare(content, own_keys(), audience, os.urandom, together=together)
+    if len(prepared.body) + len(prepared.protected) + SIGNATURE_ROOM > MAX_ENVELOPE:
+        raise WireError(Refusal.OVERSIZED, f"{len(prepared.body)} bytes")
+    return prepared

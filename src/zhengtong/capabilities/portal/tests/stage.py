@@ -179,8 +179,12 @@ class PublicNode:
         )
         Arrival.objects.create(
             neighbour=self.parent,
+            lane=2,
             sequence=self.sequence,
             digest=b"d",
+            chain=b"c",
+            epoch=1,
+            leaf=self.sequence,
             envelope=b"envelope:" + body,
             message=message.pk,
         )

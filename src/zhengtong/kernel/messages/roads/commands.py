@@ -16,15 +16,34 @@ from zhengtong.kernel.commands import Act, command, must_find
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.errors import AboveCeiling, NotFound, Refused
 from zhengtong.kernel.labels import Level, may_enter
+from zhengtong.kernel.messages.exchange import rewind
 from zhengtong.kernel.messages.identity import card_of
 from zhengtong.kernel.messages.models import Arrival, Neighbour
-from zhengtong.kernel.messages.roads import link
 from zhengtong.kernel.messages.roads.models import State, Voyage
 from zhengtong.wire.ferry import ID, MAX_VOLUME, MIN_VOLUME, Head, fingerprint
 from zhengtong.wire.ferry import Voyage as Statement
 
 MEGABYTE = 10**6
 """As discs and sticks are sold."""
+
+
+ROAD = "ferry"
+
+
+@command("ferry.road", title="改变节点线路")
+def choose_road(act: Act, node: str, *, ferry: bool) -> Neighbour:
+    """Let a neighbour be reached by discs from now on, or by the line again. Both ends must do it.
+
+    The link forgets nothing: what was handed to the old road and has no receipt is offered again.
+    """
+    neighbour = locked_for_update(Neighbour.objects.filter(name=node)).first()
+    if neighbour is None:
+        raise NotFound(f"没有相邻节点“{node}”。请核对名称。")
+    neighbour.road = ROAD if ferry else "https"
+    neighbour.save(update_fields=["road"])
+    rewind(neighbour.name)
+    act.note(node=neighbour.name, road=neighbour.road)
+    return neighbour
 
 
 @command("ferry.export", title="制作摆渡光盘")
@@ -40,6 +59,8 @@ def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
         raise NotFound(f"没有相邻节点“{node}”。请核对名称。")
     if neighbour.suspended:
         raise Refused(f"“{neighbour.title}”已停用，不能向它摆渡。")
+    if neighbour.road != ROAD:
+        raise Refused(f"“{neighbour.title}”走的是网络线路。要改走摆渡，请先由管理员改变线路。")
     if not MIN_VOLUME <= limit <= MAX_VOLUME:
         raise Refused(
             f"每卷容量须在 {-(-MIN_VOLUME // MEGABYTE)} MB 到 {MAX_VOLUME // MEGABYTE} MB 之间。"
@@ -66,7 +87,7 @@ def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
 def _lose(voyage: Voyage, why: str) -> None:
     voyage.state, voyage.problem = State.LOST, why
     voyage.save(update_fields=["state", "problem"])
-    link.rewind(voyage.neighbour.name)
+    rewind(voyage.neighbour.name)
 
 
 @command("ferry.lose", title="作废摆渡航次")
@@ -98,7 +119,7 @@ def made(
     found.volumes, found.level = extents(statement), statement.level
     found.size = found.done = sum(extent.size for extent in statement.volumes)
     found.letters = sum(letters for letters, _ in cargo.values())
-    found.cargo, found.marks = dict(cargo), found.marks | dict(marks)
+    found.cargo, found.marks = dict(cargo), dict(marks)
     found.save()
     act.note(
         voyage=found.name,
@@ -123,6 +144,8 @@ def bring(act: Act, head: Head) -> Voyage:
     """
     said = head.voyage
     neighbour = must_find(locked_for_update(Neighbour.objects.all()), name=said.sender)
+    if neighbour.road != ROAD:
+        raise Refused(f"“{neighbour.title}”走的是网络线路。要改走摆渡，请先由管理员改变线路。")
     if neighbour.suspended:
         raise Refused(f"“{neighbour.title}”已停用，不能导入它的光盘。")
     if not may_enter(said.level, min(neighbour.ceiling, act.actor.ceiling)):

@@ -23,9 +23,12 @@ from zhengtong.kernel import leases, moment
 from zhengtong.kernel.directory.actors import Actor, node_actor
 from zhengtong.kernel.errors import AboveCeiling, HouseError, Refused, Unavailable
 from zhengtong.kernel.labels import Level, may_enter
+from zhengtong.kernel.messages import sealing
+from zhengtong.kernel.messages.exchange import accept, compose, rewind, to_say
 from zhengtong.kernel.messages.identity import card_of, finder, own_card, own_keys
-from zhengtong.kernel.messages.models import Neighbour
-from zhengtong.kernel.messages.roads import commands, hold, link
+from zhengtong.kernel.messages.models import LinkLane, Neighbour
+from zhengtong.kernel.messages.outbox import Lane
+from zhengtong.kernel.messages.roads import commands, hold
 from zhengtong.kernel.messages.roads.models import State, Voyage
 from zhengtong.wire import ferry as heads
 from zhengtong.wire.batch import Batch, decode_batch
@@ -120,7 +123,7 @@ class Load:
     def letters(self) -> int:
         return sum(letters for letters, _ in self.cargo.values())
 
-    def add(self, batch: Batch, lane: int, ceiling: int, title: str) -> None:
+    def add(self, batch: Batch, ceiling: int, title: str) -> None:
         """Count a batch's letters. Raises AboveCeiling for what may not go there."""
         for letter in batch.letters:
             header = read_header(letter.envelope)
@@ -130,10 +133,10 @@ class Load:
                     f"“{title}”最高只能接收“{Level(ceiling).word}”信息。本航次未制作。"
                 )
             self.level = max(self.level, header.level)
-            counted = self.cargo.setdefault(str(header.lane), [0, 0])
+            counted = self.cargo.setdefault(str(batch.standing.lane), [0, 0])
             counted[0] += 1
             counted[1] += len(letter.envelope)
-            self.marks[str(lane)] = letter.sequence
+            self.marks[str(batch.standing.lane)] = letter.sequence
 
 
 def make(
@@ -163,7 +166,7 @@ def _make(voyage: Voyage, progress: Progress, volumes: int, rng: Rng) -> Voyage:
     try:
         if voyage.done:  # begun once by a process that died
             hold.remove_parts(folder, voyage.voyage)
-            link.rewind(voyage.neighbour.name)
+            rewind(voyage.neighbour.name)
         voyage.done = 1
         voyage.save(update_fields=["done"])
         target = hold.Hold(
@@ -209,23 +212,33 @@ def _fill(voyage: Voyage, target: hold.Hold, volumes: int, progress: Progress) -
     """Put aboard what every lane has to say, most urgent first, while there is room."""
     neighbour, load, own = voyage.neighbour, Load(), own_card()
     ceiling, saved = commands.ceiling_of(neighbour), 0
-    lanes = link.to_say(neighbour.name)
+    lanes = _lanes(neighbour, set())
     if not lanes and voyage.number == 1:
-        lanes = (link.LANE,)  # the first voyage to a new neighbour says who we are
+        lanes = (Lane.NORMAL,)  # the first voyage to a new neighbour says who we are
     if not lanes:
         raise Refused(f"没有要送往“{neighbour.title}”的信件和回执，不必制作。")
+    silent: set[int] = set()
     while lanes and (target.number < volumes or target.has_room()):
-        data = link.compose(neighbour.name, lanes[0])
+        data = compose(neighbour.name, lanes[0])
         batch = decode_batch(data, {own.signing_kid: own}.get, receiver=neighbour.name)
-        load.add(batch, lanes[0], ceiling, neighbour.title)
+        load.add(batch, ceiling, neighbour.title)
         target.put(data)
+        if not (batch.letters or batch.receipts):
+            silent.add(lanes[0])
         if target.size - saved > 8 << 20:
             saved = voyage.done = target.size
             voyage.letters = load.letters
             voyage.save(update_fields=["done", "letters"])
         progress(target.size, 0)
-        lanes = link.to_say(neighbour.name) if batch.letters or batch.receipts else ()
+        lanes = _lanes(neighbour, silent)
     return load
+
+
+def _lanes(neighbour: Neighbour, silent: set[int]) -> tuple[int, ...]:
+    """The lanes with something to say, most urgent first; seals what waits."""
+    while sealing.seal_waiting():
+        pass
+    return tuple(lane for lane in to_say(neighbour.name) if lane not in silent)
 
 
 def _in_words(error: BaseException, voyage: Voyage, target: hold.Hold | None) -> HouseError:
@@ -347,17 +360,24 @@ def _unload_volume(voyage: Voyage, path: Path, progress: Progress) -> None:
             _take(voyage, batch)
             voyage.place += 1
             voyage.done = before + size * voyage.place // batches
-            voyage.save(update_fields=["place", "done", "notes"])
+            voyage.save(update_fields=["place", "done"])
             progress(voyage.done, voyage.size)
 
 
 def _take(voyage: Voyage, batch: bytes) -> None:
+    """Hand a batch to the link. One that a later batch has overtaken is left out.
+
+    Either it was taken before, or a later voyage has come first: then the link asks for all that
+    we lack, and offers again what they may not have.
+    """
     try:
-        link.accept(batch)
+        accept(batch)
     except WireError as error:
         if error.code is not Refusal.REPLAYED:
             raise
-        voyage.notes.append([0, error.code.value, error.detail[:300]])  # kept, and no obstacle
+        ours = Voyage.objects.filter(neighbour=voyage.neighbour, leaving=False)
+        if ours.filter(number__gt=voyage.number, state=State.IMPORTED).exists():
+            rewind(voyage.neighbour.name)
 
 
 def settle() -> int:
@@ -366,8 +386,9 @@ def settle() -> int:
     for voyage in Voyage.objects.filter(state=State.MADE, letters__gt=0).select_related(
         "neighbour"
     ):
-        marks = {int(lane): mark for lane, mark in voyage.marks.items() if lane.isdigit()}
-        if all(link.receipted(voyage.neighbour, lane) >= mark for lane, mark in marks.items()):
+        lanes = LinkLane.objects.filter(neighbour=voyage.neighbour)
+        held = dict(lanes.values_list("lane", "receipted"))
+        if all(held.get(int(lane), 0) >= mark for lane, mark in voyage.marks.items()):
             Voyage.objects.filter(pk=voyage.pk, state=State.MADE).update(
                 state=State.RETURNED, returned_at=moment.now()
             )

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import Length
 
-from zhengtong.kernel.messages.models import Letter, Neighbour
+from zhengtong.kernel.messages.models import Letter, LinkLane, Neighbour, Sent
 from zhengtong.kernel.messages.pieces import PIECE, FilePiece
-from zhengtong.kernel.messages.roads import ferry, link
+from zhengtong.kernel.messages.roads import ferry
+from zhengtong.kernel.messages.roads.commands import ROAD
 from zhengtong.kernel.messages.roads.models import State, Voyage
 
 
@@ -31,9 +32,9 @@ class Waiting:
 
 
 def waiting() -> list[Waiting]:
-    """Every neighbour that may be served, those without a line first."""
+    """Every neighbour that no line leads to, those first for whom something waits."""
     found = []
-    for neighbour in Neighbour.objects.filter(suspended=False).order_by("name"):
+    for neighbour in Neighbour.objects.filter(suspended=False, road=ROAD).order_by("name"):
         row = Waiting(neighbour)
         for lane, number, size in (*_unsealed(neighbour), *_sealed(neighbour)):
             counted = row.lanes.setdefault(lane, [0, 0])
@@ -42,7 +43,7 @@ def waiting() -> list[Waiting]:
         row.lanes = dict(sorted(row.lanes.items()))
         row.newest = voyages().filter(neighbour=neighbour, leaving=True).first()
         found.append(row)
-    return sorted(found, key=lambda row: (row.neighbour.road != "ferry", not row.letters))
+    return sorted(found, key=lambda row: not row.letters)
 
 
 def _unsealed(neighbour: Neighbour) -> list[tuple[int, int, int]]:
@@ -62,17 +63,20 @@ def _unsealed(neighbour: Neighbour) -> list[tuple[int, int, int]]:
 
 
 def _sealed(neighbour: Neighbour) -> list[tuple[int, int, int]]:
-    return list(
-        link.unhanded(neighbour)
-        .order_by()
-        .values_list("letter__lane")
-        .annotate(number=Count("pk"), size=Sum(Length("envelope")))
-    )
+    """Numbered letters that no road has been given since it last lost something."""
+    found = []
+    for lane in LinkLane.objects.filter(neighbour=neighbour):
+        handed = max(lane.offered, lane.receipted)
+        rows = Sent.objects.filter(neighbour=neighbour, lane=lane.lane, sequence__gt=handed)
+        counted = rows.aggregate(number=Count("pk"), size=Sum(Length("envelope")))
+        if counted["number"]:
+            found.append((lane.lane, counted["number"], counted["size"]))
+    return found
 
 
 def waiting_letters(neighbour: Neighbour) -> int:
     """How many letters a voyage has left behind for the next one."""
-    sealed = link.unhanded(neighbour).count()
+    sealed = sum(number for _, number, _ in _sealed(neighbour))
     return sealed + Letter.objects.filter(neighbour=neighbour, waiting=True).count()
 
 

@@ -1,0 +1,120 @@
+"""What becomes of a letter that has arrived: stored as a message, or refused with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from zhengtong.kernel.messages import facts, pieces
+from zhengtong.kernel.messages.letter_body import unpack
+from zhengtong.kernel.messages.models import Arrival, Message, Neighbour
+from zhengtong.kernel.messages.reactions import reactions_to
+from zhengtong.wire.envelope import Opened
+from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.link import Arrived, Incoming
+
+
+def deliver(neighbour: Neighbour, letters: Sequence[Incoming]) -> Mapping[int, WireError]:
+    """Store the messages in new letters; why some were refused, by their numbers.
+
+    A message may come twice, when its letter has been sent anew.
+    """
+    errors: dict[int, WireError] = {}
+    read: list[tuple[int, Message]] = []
+    for incoming in letters:
+        number = incoming.letter.sequence
+        try:
+            message = _read(incoming)
+        except WireError as error:
+            errors[number] = error
+            continue
+        if message is not None:
+            read.append((number, message))
+    there = Message.objects.in_bulk([message.pk for _, message in read])
+    fresh = []
+    for number, message in read:
+        known = there.setdefault(message.pk, message)
+        said = (known.origin, known.kind, bytes(known.body))
+        if said != (message.origin, message.kind, bytes(message.body)):
+            errors[number] = WireError(Refusal.REPLAYED, f"message {message.pk} said otherwise")
+        elif known is message:
+            fresh.append(message)
+    Message.objects.bulk_create(fresh)
+    return errors
+
+
+def keep(neighbour: Neighbour, lane: int, letters: Sequence[Arrived]) -> None:
+    """Store arrivals under their numbers, with what they became."""
+    Arrival.objects.bulk_create(
+        [
+            Arrival(
+                neighbour=neighbour,
+                lane=lane,
+                sequence=item.incoming.letter.sequence,
+                digest=item.incoming.digest,
+                chain=item.chain,
+                epoch=item.epoch,
+                leaf=item.leaf,
+                envelope=_worth_keeping(item),
+                message=None if item.error else _message(item.incoming),
+                refusal=item.error.code.value if item.error else "",
+                refusal_detail=storable(item.error.detail, 500) if item.error else "",
+                at=item.at,
+            )
+            for item in letters
+        ]
+    )
+
+
+def storable(text: str, length: int) -> str:
+    """A neighbour's words as a column can hold them: cut, and without zero characters."""
+    return text.replace("\x00", "\ufffd")[:length]
+
+
+def _worth_keeping(item: Arrived) -> bytes:
+    """The envelope as evidence; what may not be here is not kept, not even sealed, and a file's
+    pieces are kept as the file they make up."""
+    if item.error:
+        return b"" if item.error.code is Refusal.ABOVE_CEILING else item.incoming.letter.envelope
+    return item.incoming.letter.envelope if _message(item.incoming) else b""
+
+
+def _message(incoming: Incoming) -> UUID | None:
+    content = incoming.opened.content if incoming.opened else None
+    return content.message_id if content and content.kind != pieces.FilePiece.kind else None
+
+
+def _read(incoming: Incoming) -> Message | None:
+    """The message in a letter; None for a file piece, which is stored at once."""
+    if incoming.opened is None:
+        to = incoming.transit.header.destinations if incoming.transit else ()
+        raise WireError(Refusal.WRONG_RECIPIENT, f"addressed to {', '.join(to)}")
+    return _opened(incoming.opened)
+
+
+def _opened(opened: Opened) -> Message | None:
+    content = opened.content
+    if content.kind not in facts.kinds():
+        raise WireError(Refusal.UNKNOWN_KIND, content.kind)
+    try:
+        body, addressees, subject = unpack(content.body)
+        fact = facts.decode(content.kind, body)
+        [UUID(item) for item in addressees]
+        if "\x00" in subject:
+            raise ValueError("letter body: the subject holds a zero character")
+        if isinstance(fact, pieces.FilePiece):
+            pieces.receive(fact)
+            return None
+    except (ValueError, facts.MalformedFact) as error:
+        raise WireError(Refusal.MALFORMED, str(error)) from error
+    return Message(
+        id=content.message_id,
+        kind=content.kind,
+        body=body,
+        level=content.level,
+        subject=subject[:120],
+        origin=content.origin,
+        addressees=addressees,
+        at=content.sent_at,
+        pending=bool(reactions_to(content.kind)),
+    )

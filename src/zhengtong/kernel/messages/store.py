@@ -1,0 +1,300 @@
+"""The tables of the exchange, as the link's state machine reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import cbor2
+from django.db import transaction
+from django.db.models import F, Min, QuerySet
+
+from zhengtong.kernel import moment
+from zhengtong.kernel.engine import locked_for_update
+from zhengtong.kernel.messages import delivery
+from zhengtong.kernel.messages.delivery import storable
+from zhengtong.kernel.messages.identity import card_of, finder, own_keys
+from zhengtong.kernel.messages.logbook import DatabaseTiles
+from zhengtong.kernel.messages.models import (
+    Arrival,
+    Cosignature,
+    LinkAlarm,
+    LinkLane,
+    LogHead,
+    Neighbour,
+    PeerStanding,
+    Receipt,
+    Sent,
+)
+from zhengtong.wire.batch import MAX_BATCH, NO_CHAIN, Batch, Head, Letter, Refused, Witnessed
+from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.exchange import WHOLE_BATCH
+from zhengtong.wire.keys import FindCard
+from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Owed, Peer, Seen
+from zhengtong.wire.log import Log
+
+FIRST_EPOCH = 1
+
+
+@dataclass
+class DatabaseStore:
+    """zhengtong.wire.store.Store over Django's tables. It remembers rows while a block lasts."""
+
+    _locking: bool = False
+    _rows: dict[str, Neighbour] = field(default_factory=dict)
+    _log: tuple[int, Log, int] | None = None  # epoch, log, its size when it was read
+
+    def transaction(self) -> AbstractContextManager[object]:
+        self._rows, self._log, self._locking = {}, None, True
+        return transaction.atomic()
+
+    def reading(self) -> AbstractContextManager[object]:
+        self._rows, self._log, self._locking = {}, None, False
+        return nullcontext()
+
+    def neighbours(self) -> FindCard:
+        return finder(*Neighbour.objects.all())
+
+    def origins(self, peer: str) -> FindCard:
+        return finder(self._row(peer))
+
+    def received(self, peer: str, lane: int) -> int:
+        found = self._lane_rows(peer).filter(lane=lane).values_list("received", flat=True)
+        return found[0] if found else 0
+
+    def peer(self, name: str) -> Peer:
+        row = self._row(name)
+        roots = tuple((size, root) for size, root in cbor2.loads(bytes(row.log_roots) or b"\x80"))
+        return Peer(
+            name=row.name,
+            card=card_of(row),
+            suspended=row.suspended,
+            met=row.last_contact is not None,
+            patient=row.road != "https",
+            endless=row.road == "ferry",
+            seen=Seen(row.log_epoch, roots, row.log_at),
+            witnessed=Witnessed(row.witness_epoch, row.witness_size),
+            cosigned=bytes(row.cosigned) or None,
+        )
+
+    def save_peer(self, peer: Peer, batch: Batch, now: datetime) -> None:
+        row, standing = self._row(peer.name), batch.standing
+        Neighbour.objects.filter(pk=row.pk).update(
+            log_epoch=peer.seen.epoch,
+            log_at=peer.seen.at,
+            log_roots=cbor2.dumps([list(item) for item in peer.seen.roots]),
+            witness_epoch=peer.witnessed.epoch,
+            witness_size=peer.witnessed.size,
+            cosigned=peer.cosigned or b"",
+            last_contact=now,
+            version=storable(standing.version, 40),
+            skew_ms=(standing.at - now) // timedelta(milliseconds=1),
+            **_complaint(row, batch),
+        )
+        self._keep_standing(row, batch)
+
+    def _keep_standing(self, row: Neighbour, batch: Batch) -> None:
+        """Keep their signed word as evidence, whenever it says more than the last that was kept."""
+        standing = batch.standing
+        kept = PeerStanding.objects.filter(neighbour=row, lane=standing.lane).order_by("-pk")
+        sent, received = kept.values_list("sent", "received").first() or (0, 0)
+        if standing.sent.number > sent or standing.received.number > received:
+            PeerStanding.objects.create(
+                neighbour=row,
+                lane=standing.lane,
+                sent=standing.sent.number,
+                received=standing.received.number,
+                at=standing.at,
+                body=batch.signed,
+            )
+
+    def lane(self, peer: str, lane: int) -> Lane:
+        rows = self._lane_rows(peer).filter(lane=lane)
+        found = locked_for_update(rows).first()
+        if found is None:
+            LinkLane.objects.bulk_create(
+                [LinkLane(neighbour=self._row(peer), lane=lane)], ignore_conflicts=True
+            )
+            found = locked_for_update(rows).get()
+        return _lane(peer, found)
+
+    def lanes(self, peer: str) -> Sequence[Lane]:
+        return [_lane(peer, row) for row in self._lane_rows(peer).order_by("lane")]
+
+    def save_lane(self, lane: Lane) -> None:
+        self._lane_rows(lane.peer).filter(lane=lane.lane).update(
+            said=lane.said,
+            heard=lane.heard,
+            sealed=lane.numbered.number,
+            sealed_chain=lane.numbered.chain,
+            offered=lane.offered,
+            receipted=lane.receipted,
+            taken=lane.taken,
+            received=lane.received.number,
+            received_chain=lane.received.chain,
+            answered=lane.answered,
+            announced=lane.announced,
+            again=lane.again,
+        )
+
+    def letters(self, peer: str, lane: int, after: int, limit: int) -> list[Letter]:
+        rows = Sent.objects.filter(neighbour=self._row(peer), lane=lane, sequence__gt=after)
+        found = rows.order_by("sequence").values_list("sequence", "envelope")[:limit]
+        letters, size = list[Letter](), 0
+        for number, envelope in found.iterator(chunk_size=16):
+            letters.append(Letter(number, bytes(envelope)))
+            size += len(envelope)
+            if size > MAX_BATCH:  # more than one batch can carry: leave the rest in the table
+                break
+        return letters
+
+    def sent(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
+        return self._marks(Sent, peer, lane, first, last)
+
+    def arrived(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
+        return self._marks(Arrival, peer, lane, first, last)
+
+    def deliver(self, peer: str, letters: Sequence[Incoming]) -> Mapping[int, WireError]:
+        return delivery.deliver(self._row(peer), letters)
+
+    def take(self, peer: str, lane: int, letters: Sequence[Arrived]) -> None:
+        delivery.keep(self._row(peer), lane, letters)
+
+    def owed(self, peer: str, lane: int, after: int, limit: int) -> Sequence[Owed]:
+        rows = Arrival.objects.filter(neighbour=self._row(peer), lane=lane, sequence__gt=after)
+        found = rows.order_by("sequence").values_list(
+            "sequence", "epoch", "leaf", "refusal", "refusal_detail"
+        )[:limit]
+        return [
+            Owed(
+                number,
+                epoch,
+                leaf,
+                Refused(number, Refusal(refusal), detail) if refusal else None,
+            )
+            for number, epoch, leaf, refusal, detail in found
+        ]
+
+    def hold(self, peer: str, lane: int, held: Held) -> None:
+        row = self._row(peer)
+        Receipt.objects.create(
+            neighbour=row,
+            lane=lane,
+            first=held.first,
+            last=held.last,
+            at=held.at,
+            body=held.body,
+        )
+        for refused in held.dead:
+            Sent.objects.filter(neighbour=row, lane=lane, sequence=refused.sequence).update(
+                refusal=refused.code, refusal_detail=storable(refused.detail, 500)
+            )
+
+    def held_through(self, peer: str, lane: int, number: int) -> int:
+        row = self._row(peer)
+        receipts = Receipt.objects.filter(neighbour=row, lane=lane)
+        letters = Sent.objects.filter(neighbour=row, lane=lane)
+        while True:
+            over = receipts.filter(first__lte=number + 1, last__gt=number).order_by("-last")
+            if (reached := over.values_list("last", flat=True).first()) is not None:
+                number = reached
+                continue
+            following = letters.filter(sequence__gt=number).aggregate(least=Min("sequence"))
+            if following["least"] is None or following["least"] == number + 1:
+                return number
+            number = following["least"] - 1  # those between were lost with a backup
+
+    def log(self) -> tuple[int, Log]:
+        if self._log is None:
+            head = locked_for_update(LogHead.objects.order_by("-epoch")[:1]).first()
+            if head is None:
+                LogHead.objects.bulk_create([LogHead(epoch=FIRST_EPOCH)], ignore_conflicts=True)
+                head = locked_for_update(LogHead.objects.filter(epoch=FIRST_EPOCH)).get()
+            self._log = (head.epoch, log_of(head.epoch, head.size), head.size)
+        return self._log[0], self._log[1]
+
+    def past_log(self, epoch: int) -> Log:
+        return log_of(epoch, LogHead.objects.get(epoch=epoch).size)
+
+    def restart_log(self, epoch: int) -> Log:
+        LogHead.objects.create(epoch=epoch)
+        self._log = (epoch, log_of(epoch, 0), 0)
+        return self._log[1]
+
+    def save_log(self, log: Log) -> None:
+        assert self._log is not None
+        epoch, _, before = self._log
+        if log.size != before:
+            LogHead.objects.filter(epoch=epoch).update(size=log.size)
+            self._log = (epoch, log, log.size)
+
+    def keep_cosignature(self, peer: str, epoch: int, size: int, line: bytes) -> None:
+        Cosignature.objects.create(neighbour=self._row(peer), epoch=epoch, size=size, line=line)
+
+    def alarm(self, peer: str, code: str, detail: str, proof: bytes) -> None:
+        raise_alarm(self._row(peer), code, detail, proof)
+
+    def _row(self, name: str) -> Neighbour:
+        if name not in self._rows:
+            rows = Neighbour.objects.filter(name=name)
+            found = (locked_for_update(rows) if self._locking else rows).first()
+            if found is None:
+                raise WireError(Refusal.NOT_A_NEIGHBOUR, name)
+            self._rows[name] = found
+        return self._rows[name]
+
+    def _lane_rows(self, peer: str) -> QuerySet[LinkLane]:
+        return LinkLane.objects.filter(neighbour__name=peer)
+
+    def _marks(
+        self, table: type[Sent] | type[Arrival], peer: str, lane: int, first: int, last: int
+    ) -> Mapping[int, Mark]:
+        rows = table._default_manager.filter(
+            neighbour=self._row(peer), lane=lane, sequence__gte=first, sequence__lte=last
+        ).values_list("sequence", "digest", "chain")
+        return {number: Mark(bytes(digest), bytes(chain)) for number, digest, chain in rows}
+
+
+def log_of(epoch: int, size: int) -> Log:
+    """Our evidence log of one epoch."""
+    return Log(DatabaseTiles(epoch), size, own_keys().suite.hash)
+
+
+def raise_alarm(neighbour: Neighbour, code: str, detail: str, proof: bytes = b"") -> None:
+    """Raise an alarm about a link, or note that an open one has come again."""
+    now, text = moment.now(), storable(detail, 500)
+    still = LinkAlarm.objects.filter(neighbour=neighbour, code=code, cleared_at=None)
+    if not still.update(last_at=now, times=F("times") + 1, detail=text):
+        LinkAlarm.objects.create(
+            neighbour=neighbour, code=code, detail=text, proof=proof, at=now, last_at=now
+        )
+
+
+def _lane(peer: str, row: LinkLane) -> Lane:
+    return Lane(
+        peer=peer,
+        lane=row.lane,
+        said=row.said,
+        heard=row.heard,
+        numbered=Head(row.sealed, bytes(row.sealed_chain) or NO_CHAIN),
+        offered=row.offered,
+        receipted=row.receipted,
+        taken=row.taken,
+        received=Head(row.received, bytes(row.received_chain) or NO_CHAIN),
+        answered=row.answered,
+        announced=row.announced,
+        again=row.again,
+    )
+
+
+def _complaint(row: Neighbour, batch: Batch) -> dict[str, Any]:
+    """How many of our batches the neighbour has refused in a row, and why the last one."""
+    for refused in batch.refusals:
+        if refused.sequence == WHOLE_BATCH:
+            error = WireError(refused.code, refused.detail)
+            said = storable(f"{refused.code.value}: {error.zh}", 200)
+            return {"failures": row.failures + 1, "last_error": said}
+    return {"failures": 0, "last_error": ""}

@@ -1,0 +1,124 @@
+"""Two neighbours watch each other's evidence logs.
+
+Every batch brings the sender's newest checkpoint with a proof that it extends one that the receiver
+has verified before, and the receiver returns its signature under it. So a log that is rewritten or
+shown differently contradicts something its own node has signed and others hold.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+from zhengtong.wire import cbor, merkle
+from zhengtong.wire.batch import Batch, Witnessed
+from zhengtong.wire.checkpoint import (
+    Checkpoint,
+    cosign,
+    sign_checkpoint,
+    verify_checkpoint,
+    witnessed_at,
+)
+from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.fields import Fields
+from zhengtong.wire.keys import NodeKeys
+from zhengtong.wire.link import REMEMBERED, Peer, Seen
+from zhengtong.wire.log import Log
+from zhengtong.wire.receipts import log_name
+from zhengtong.wire.store import Store
+
+RESTARTED = "log_restarted"
+ROLLED_BACK = "log_rolled_back"
+UNVERIFIED = "log_unverified"
+PATIENCE = timedelta(hours=1)
+"""How long a neighbour may show a growing log without proving that it grew from what we know."""
+_ORIGIN = re.compile(r"([^/]+)/exchange(?:\.([1-9][0-9]{0,8}))?")
+
+
+class Shown(TypedDict, total=False):
+    """The part of a batch that shows our own log."""
+
+    checkpoint: bytes
+    base: int
+    consistency: tuple[bytes, ...]
+
+
+def show(epoch: int, log: Log, peer: Peer, keys: NodeKeys) -> Shown:
+    """Our checkpoint, as far as the peer has not cosigned it, and the proof from what it has."""
+    known = peer.witnessed.size if peer.witnessed.epoch == epoch else 0
+    if log.size == known:
+        return {}
+    checkpoint = Checkpoint(log_name(keys.node, epoch), log.size, log.root())
+    return {
+        "checkpoint": sign_checkpoint(checkpoint, keys),
+        "base": known,
+        "consistency": tuple(log.consistency(known, log.size)),
+    }
+
+
+def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime) -> Peer:
+    """Verify what the peer shows of its log, and cosign it. Raises WireError: forked_log."""
+    if batch.checkpoint is None:
+        return peer
+    shown = verify_checkpoint(batch.checkpoint, peer.card)
+    epoch, seen = _epoch(shown, peer), peer.seen
+    if epoch < seen.epoch:
+        store.alarm(peer.name, ROLLED_BACK, f"{shown.origin}, epoch {seen.epoch} is known", b"")
+        return peer
+    if epoch > seen.epoch:
+        if seen.epoch:
+            store.alarm(
+                peer.name, RESTARTED, f"{shown.origin} follows {seen.mark}", batch.checkpoint
+            )
+        seen = Seen(epoch)
+    roots = dict(seen.roots)
+    newest = seen.mark.size
+    if shown.size <= newest:
+        if roots.get(shown.size, shown.root) != shown.root:
+            raise _forked(shown)
+        if shown.size not in roots:
+            store.alarm(peer.name, ROLLED_BACK, f"{shown.origin} {shown.size}", batch.checkpoint)
+        return replace(peer, seen=seen)
+    hash = peer.card.crypto.hash
+    base = roots.get(batch.base) if newest else hash(b"")
+    if base is None:
+        # It sets out from a size we do not remember, so it proves nothing about what we know.
+        # Our cosignature, which every batch repeats, tells it where to set out from.
+        if seen.at is not None and now - seen.at > PATIENCE:
+            store.alarm(peer.name, UNVERIFIED, f"{shown.origin} {shown.size}", batch.checkpoint)
+        return replace(peer, seen=seen)
+    proof = batch.consistency
+    if not merkle.verify_consistency(batch.base, shown.size, base, shown.root, proof, hash):
+        raise _forked(shown)
+    verified = ((shown.size, shown.root), *seen.roots)[:REMEMBERED]
+    line = cbor.encode([epoch, shown.size, cosign(batch.checkpoint, now, keys)])
+    return replace(peer, seen=Seen(epoch, verified, now), cosigned=line)
+
+
+def witnessed(store: Store, peer: Peer, batch: Batch, epoch: int, log: Log, node: str) -> Peer:
+    """Take in the peer's signature under our own log. Raises WireError."""
+    if batch.cosignature is None:
+        return peer
+    fields = Fields(cbor.decode(batch.cosignature), "cosignature")
+    signed_epoch, size, line = fields.number(0), fields.number(1), fields.octets(2)
+    fields.end()
+    known = peer.witnessed.size if peer.witnessed.epoch == epoch else 0
+    if signed_epoch != epoch or not known < size <= log.size:
+        return peer
+    checkpoint = Checkpoint(log_name(node, epoch), size, log.root(size))
+    witnessed_at(checkpoint, line, peer.card)
+    store.keep_cosignature(peer.name, epoch, size, line)
+    return replace(peer, witnessed=Witnessed(epoch, size))
+
+
+def _epoch(shown: Checkpoint, peer: Peer) -> int:
+    found = _ORIGIN.fullmatch(shown.origin)
+    if found is None or found[1] != peer.name:
+        raise WireError(Refusal.BAD_SIGNATURE, f"{shown.origin} is no log of {peer.name}")
+    return int(found[2] or 1)
+
+
+def _forked(shown: Checkpoint) -> WireError:
+    return WireError(Refusal.FORKED_LOG, f"{shown.origin} at {shown.size}")
