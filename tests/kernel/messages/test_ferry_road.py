@@ -166,6 +166,22 @@ def test_a_voyage_without_the_one_before_it_waits_for_it(city: City) -> None:
     assert states(fugou)[:2] == ["imported", "imported"]
 
 
+def test_receipts_that_a_later_voyage_has_overtaken_are_asked_for_again(city: City) -> None:
+    centre, fugou = city.sites.values()
+    document = send(centre)
+    carry(centre, fugou)
+    early = export(fugou, centre)  # with the receipts
+    fugou.do("sign_for", clerk=f"{COUNTY}办事员", document=document)
+    late = export(fugou, centre)
+    bring(centre, late)
+    bring(centre, early)
+    assert states(centre)[2] == "made", "no receipt yet"
+    carry(centre, fugou)
+    carry(fugou, centre)
+    assert word(centre, document) == "已签收"
+    assert "made" not in [state for state in states(centre)[:5] if state != "imported"][1:]
+
+
 def test_importing_again_is_harmless(city: City) -> None:
     centre, fugou = city.sites.values()
     document = send(centre)
