@@ -148,6 +148,16 @@ def test_a_lost_disc_is_given_up_and_the_next_carries_its_letters(
     assert made(carrier).letters == 2
 
 
+def test_no_two_discs_are_made_for_one_neighbour_at_once(fugou: Poser, carrier: Client) -> None:
+    wait_for_a_disc(fugou, 2)
+    post(carrier, "/ferry/export", node="fugou", media="650")
+    assert "正在为“扶沟县节点”制作第 1 航次" in post(
+        carrier, "/ferry/export", node="fugou", media="650"
+    )
+    ferry.work()
+    assert Voyage.objects.get().letters == 2
+
+
 def test_a_disc_given_up_while_it_is_made_leaves_nothing(
     fugou: Poser, carrier: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

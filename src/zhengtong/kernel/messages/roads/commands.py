@@ -19,6 +19,7 @@ from zhengtong.kernel.labels import Level, may_enter
 from zhengtong.kernel.messages.exchange import rewind
 from zhengtong.kernel.messages.identity import card_of
 from zhengtong.kernel.messages.models import Arrival, Neighbour
+from zhengtong.kernel.messages.roads import places
 from zhengtong.kernel.messages.roads.models import State, Voyage
 from zhengtong.wire.ferry import ID, MAX_VOLUME, MIN_VOLUME, Head, fingerprint
 from zhengtong.wire.ferry import Voyage as Statement
@@ -51,7 +52,7 @@ def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
     """Order a voyage for a neighbour, on volumes of at most `limit` bytes.
 
     `folder` is where its files go; without one they are kept on this node for download. A making
-    that was interrupted is given up, and what it held is loaded again.
+    at the console that died is given up, and what it held is loaded again.
     Raises NotFound, Refused, AboveCeiling.
     """
     neighbour = locked_for_update(Neighbour.objects.filter(name=node)).first()
@@ -67,6 +68,12 @@ def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
         )
     voyages = Voyage.objects.filter(neighbour=neighbour, leaving=True)
     for unfinished in voyages.filter(state=State.MAKING):
+        if not (
+            unfinished.folder and places.is_idle(neighbour)
+        ):  # the worker makes it, or somebody
+            raise Refused(
+                f"正在为“{neighbour.title}”制作第 {unfinished.number} 航次，请等它完成，或先将它作废。"
+            )
         _lose(unfinished, "制作中断，其中的信件已装入下一航次。")
     last = voyages.aggregate(last=Max("number"))["last"] or 0
     made = Voyage.objects.create(

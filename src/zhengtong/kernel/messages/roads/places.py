@@ -53,6 +53,14 @@ def take_lease(neighbour: Neighbour) -> bool:
     return leases.take(_lease(neighbour), leases.holder(), LEASE)
 
 
+def is_idle(neighbour: Neighbour) -> bool:
+    """Whether nobody loads or unloads for a neighbour just now."""
+    if not take_lease(neighbour):
+        return False
+    leases.give_back(_lease(neighbour), leases.holder())
+    return True
+
+
 def _lease(neighbour: Neighbour) -> str:
     return f"ferry-{neighbour.pk}"
 
