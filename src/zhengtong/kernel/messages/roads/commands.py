@@ -68,11 +68,11 @@ def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
         )
     voyages = Voyage.objects.filter(neighbour=neighbour, leaving=True)
     for unfinished in voyages.filter(state=State.MAKING):
-        if not (
-            unfinished.folder and places.is_idle(neighbour)
-        ):  # the worker makes it, or somebody
+        # Without a folder it is the worker's, which also begins anew what it was torn from.
+        if not (unfinished.folder and places.is_idle(neighbour)):
             raise Refused(
-                f"正在为“{neighbour.title}”制作第 {unfinished.number} 航次，请等它完成，或先将它作废。"
+                f"正在为“{neighbour.title}”制作第 {unfinished.number} 航次。"
+                "请等它完成，或先将它作废。"
             )
         _lose(unfinished, "制作中断，其中的信件已装入下一航次。")
     last = voyages.aggregate(last=Max("number"))["last"] or 0
