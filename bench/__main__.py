@@ -26,6 +26,7 @@ MODULES = {
     "ferry": ("exchange-intl-ferry",),
     "portal_baked": ("portal-baked", "portal-nginx"),
     "search_100k": ("search-100k",),
+    "suites": ("suite-intl", "suite-gm"),
     "starts": ("cold-start", "second-start", "node-memory"),
 }
 """Which module measures which rows; each has `rows(short)`."""

@@ -139,12 +139,13 @@ def _audited(urns: set[str], number: int) -> Logged:
     if head is None or not entries:
         return (), ()
     leaves = AuditLeaf.objects.filter(index__lt=head.size).order_by("index")
-    node_at = merkle.nodes_of([bytes(leaf) for leaf in leaves.values_list("hash", flat=True)])
+    hash = own_keys().suite.hash
+    node_at = merkle.nodes_of([bytes(leaf) for leaf in leaves.values_list("hash", flat=True)], hash)
     proven = tuple(
         LoggedEntry(
             canonical(entry),
             index,
-            tuple(merkle.inclusion_proof(node_at, index, head.size)),
+            tuple(merkle.inclusion_proof(node_at, index, head.size, hash)),
             number,
         )
         for entry in entries
