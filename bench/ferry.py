@@ -139,8 +139,10 @@ def bring(home: Path, folder: Path) -> int:
 
     enter(home / "node.toml")
     from zhengtong.kernel.directory.actors import node_actor
+    from zhengtong.kernel.messages.models import Neighbour
     from zhengtong.kernel.messages.roads import ferry, queries
 
+    Neighbour.objects.update(road="ferry")
     for path in sorted(folder.iterdir()):
         ferry.land(node_actor({"ferry.import"}), path)
     for voyage in queries.arriving():
