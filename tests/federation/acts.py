@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
+import random
+import tempfile
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +28,7 @@ from zhengtong.capabilities.documents.models import (
     Incoming,
     State,
 )
+from zhengtong.faces.cli.main import main
 from zhengtong.kernel import files, moment
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
@@ -44,6 +50,7 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.outbox import Lane, post
+from zhengtong.kernel.messages.roads import queries as roads
 from zhengtong.kernel.messages.routes import way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.attest import prove
@@ -344,3 +351,65 @@ def alarms(node: str) -> list[str]:
     """What is wrong with the link to a neighbour now."""
     found = LinkAlarm.objects.filter(neighbour__name=node, cleared_at=None)
     return sorted(found.values_list("code", flat=True))
+
+
+# ── the ferry ──
+
+
+def by_ferry(node: str, **changes: Any) -> None:
+    """No line leads to this neighbour; `changes` to what we know of it."""
+    Neighbour.objects.filter(name=node).update(road="ferry", **changes)
+
+
+def settle() -> None:
+    """All that follows from what has arrived, as the worker would do it."""
+    build.settle()
+
+
+def send_large(clerk: str, leader: str, to: list[str], title: str, mebibytes: int) -> str:
+    """Send a document with an attachment of this size that does not compress."""
+    dice = random.Random()  # never the same file twice: a file is sent once to each node
+    with tempfile.TemporaryFile() as file:
+        for _ in range(mebibytes):
+            file.write(dice.randbytes(1 << 19).hex().encode())
+        file.seek(0)
+        stored = files.store(file, "附件.txt")
+    organisations = list(Organisation.objects.filter(pk__in=to))
+    document = _issued(clerk, leader, organisations, f"{title}的通知", [(stored, "附件.txt")])
+    return str(outgoing.dispatch(actor(clerk), document).pk)
+
+
+def attachment_size(clerk: str, document: str) -> int:
+    """The bytes of a document's attachment, each of them read and its hash found right."""
+    (first,) = queries.attachments(queries.documents(actor(clerk)).get(pk=document))
+    with files.open_file(first.file_id) as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+        assert digest.hexdigest() == first.file_id
+        return stream.tell()
+
+
+def voyages() -> list[dict[str, Any]]:
+    """The log of voyages, newest first."""
+    return [
+        {
+            "state": voyage.state,
+            "leaving": voyage.leaving,
+            "letters": voyage.letters,
+            "volumes": len(voyage.volumes),
+            "level": voyage.level,
+            "done": voyage.done,
+            "size": voyage.size,
+            "notes": voyage.notes,
+            "next": roads.next_step(voyage),
+        }
+        for voyage in roads.voyages()
+    ]
+
+
+def zhengtong(words: list[str]) -> tuple[int, str, str]:
+    """A command of the administrator, in this process: its status and what it says."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as errors:
+        status = main(["--node", os.environ["ZHENGTONG_NODE"], *words])
+    return status, out.getvalue(), errors.getvalue()

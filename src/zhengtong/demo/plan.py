@@ -132,7 +132,7 @@ AUDITOR = "audit.read documents.export_evidence".split()
 KEEPER = (
     "links.read links.clear links.export_evidence messages.resend messages.retry nodes.read "
     "membership.invite membership.withdraw membership.approve membership.refuse "
-    "membership.suspend membership.resume membership.expel"
+    "membership.suspend membership.resume membership.expel ferry.export ferry.import ferry.lose"
 ).split()
 
 

@@ -21,6 +21,7 @@ LAST = (
     Navigation("审计", "/audit/", ("audit.read",)),
     Navigation("节点监控", "/links/", ("links.read",)),
     Navigation("入网节点", "/nodes/", ("nodes.read",)),
+    Navigation("摆渡", "/ferry/", ("ferry.export", "ferry.import")),
 )
 
 

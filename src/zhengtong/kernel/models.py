@@ -46,6 +46,7 @@ from zhengtong.kernel.messages.models import (
     Route,
     Sent,
 )
+from zhengtong.kernel.messages.roads.models import Voyage
 from zhengtong.kernel.messages.timers import Timer
 from zhengtong.kernel.messages.watch import LinkWatch
 from zhengtong.kernel.notices import Notice
@@ -107,4 +108,5 @@ __all__ = [
     "StoredFile",
     "Task",
     "Timer",
+    "Voyage",
 ]

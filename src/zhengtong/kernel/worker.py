@@ -28,6 +28,7 @@ from zhengtong.kernel.membership import upkeep
 from zhengtong.kernel.messages import reactions, roads, sealing, timers
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Message
+from zhengtong.kernel.messages.roads import ferry
 from zhengtong.kernel.messages.watch import Watcher
 from zhengtong.kernel.search.indexer import Indexer
 
@@ -48,6 +49,7 @@ class Worker:
             ("reactions", reactions.work),
             ("sealing", sealing.seal_waiting),
             ("links", self.links.work),
+            ("ferry", ferry.work),
             ("timers", lambda: bool(timers.ring_due())),
             ("extraction", extract_one),
             ("indexing", self.indexer.work),

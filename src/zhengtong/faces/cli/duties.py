@@ -15,6 +15,7 @@ KERNEL = (
     "zhengtong.kernel.messages.commands",
     "zhengtong.kernel.messages.membership",
     "zhengtong.kernel.messages.roads.links",
+    "zhengtong.kernel.messages.roads.commands",
 )
 
 
