@@ -10,6 +10,7 @@ import fcntl
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -35,6 +36,11 @@ from zhengtong.kernel.search.indexer import Indexer
 log = logging.getLogger(__name__)
 
 Job = Callable[[], bool]
+
+AT_A_TIME = 0.25
+"""Seconds that one job may go on while it finds work, before the others have their turn."""
+LOOK_AGAIN = 0.1
+"""Seconds between two looks that find nothing: during a burst the bell rings for every batch."""
 
 
 class Worker:
@@ -71,23 +77,29 @@ class Worker:
             courier.start()
         with Bell("worker") as bell, at_work():
             while not self._stopping.is_set():
+                began = time.monotonic()
                 if self.step():
                     ring()  # pages and the couriers may want to know
                     bell.drain()
                 else:
                     bell.wait(1.0)
+                    self._stopping.wait(max(0.0, began + LOOK_AGAIN - time.monotonic()))
         for courier in couriers:
             courier.stop()
         self.indexer.close()
 
     def step(self) -> bool:
-        """Every job once; whether any found work. A failing job is logged and tried again."""
+        """Every job, as long as it finds work; whether any did. What fails is tried again."""
         worked = False
         for name, job in self.jobs:
             if self._stopping.is_set():
                 break
             try:
-                worked |= job()
+                until = time.monotonic() + AT_A_TIME
+                while job():
+                    worked = True
+                    if time.monotonic() > until or self._stopping.is_set():
+                        break
             except (OperationalError, Unavailable) as error:
                 log.warning("%s: %s; will try again", name, error)
                 self._pause()
