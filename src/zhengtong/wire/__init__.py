@@ -13,6 +13,15 @@ works alone. Read it in this order:
     receipts    signed delivery                     link      sequence rules and back-off
     merkle      the evidence log                    checkpoint its signed head
     evidence    one file that proves a road         evidence_check, verifier: judging it
+    timestamp   an authority's word on a checkpoint bare        signatures without any library
+
+`docs/protocol.md` says the same for those who write their own.
 """
 
-from zhengtong.wire import intl as intl  # registers the default suite
+try:
+    from zhengtong.wire import intl as intl  # registers the default suite
+except ImportError:  # the one-file verifier on a machine without libraries
+    from zhengtong.wire.bare_suite import READING
+    from zhengtong.wire.suite import register
+
+    register(READING)
