@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from zhengtong.wire import bare, der
+from zhengtong.wire import asn1, bare
 from zhengtong.wire.errors import Refusal, WireError
 
 HASHES = {
@@ -52,7 +52,7 @@ class Certificate:
     name: str
     not_before: datetime
     not_after: datetime
-    key: der.Item
+    key: asn1.Item
     is_authority: bool
     stamps_only: bool
     """It may sign time stamps and nothing else (RFC 3161 §2.3)."""
@@ -74,17 +74,17 @@ class Certificate:
 
 def read(data: bytes) -> Certificate:
     """Read a certificate without trusting it. Raises WireError."""
-    whole = der.read(data).inside()
+    whole = asn1.read(data).inside()
     body, algorithm, signature = whole.next(), whole.next(), whole.next()
     parts = body.inside()
-    parts.optional(der.explicit(0))  # version
+    parts.optional(asn1.explicit(0))  # version
     serial, _, issuer = parts.next().integer(), parts.next(), parts.next()
     times = parts.next().inside()
     subject, key = parts.next(), parts.next()
     extensions = dict[str, tuple[bool, bytes]]()
     for part in parts.rest():
-        if part.tag == der.explicit(3):
-            extensions = _extensions(der.read(part.content))
+        if part.tag == asn1.explicit(3):
+            extensions = _extensions(asn1.read(part.content))
     return Certificate(
         raw=data,
         serial=serial,
@@ -132,7 +132,7 @@ def anchored(
     return False
 
 
-def holds(key: der.Item, algorithm: str, hash_name: str, signature: bytes, message: bytes) -> bool:
+def holds(key: asn1.Item, algorithm: str, hash_name: str, signature: bytes, message: bytes) -> bool:
     """Is this the key's signature? `hash_name` serves algorithms that do not name their own.
 
     Raises WireError for an algorithm that is not known here.
@@ -145,7 +145,7 @@ def holds(key: der.Item, algorithm: str, hash_name: str, signature: bytes, messa
         raise WireError(Refusal.MALFORMED, f"signature algorithm {algorithm} is not known here")
     digest = hashlib.new(named, message).digest()
     if kind == _RSA:
-        numbers = der.read(bits).inside()
+        numbers = asn1.read(bits).inside()
         modulus, exponent = numbers.next().integer(), numbers.next().integer()
         return bare.rsa_holds(modulus, exponent, signature, _digest_info(named, digest))
     if kind == _EC:
@@ -154,42 +154,42 @@ def holds(key: der.Item, algorithm: str, hash_name: str, signature: bytes, messa
             raise WireError(Refusal.MALFORMED, "an elliptic curve that is not known here")
         half = len(bits) // 2
         point = int.from_bytes(bits[1 : half + 1], "big"), int.from_bytes(bits[half + 1 :], "big")
-        pair = der.read(signature).inside()
+        pair = asn1.read(signature).inside()
         return bare.ecdsa_holds(curve, point, pair.next().integer(), pair.next().integer(), digest)
     return bare.ed25519_holds(bits, signature, message)
 
 
 def _digest_info(name: str, digest: bytes) -> bytes:
     oid = next(dotted for dotted, known in HASHES.items() if known == name)
-    algorithm = der.write(der.SEQUENCE, der.write_oid(oid), der.write(der.NULL))
-    return der.write(der.SEQUENCE, algorithm, der.write(der.OCTETS, digest))
+    algorithm = asn1.write(asn1.SEQUENCE, asn1.write_oid(oid), asn1.write(asn1.NULL))
+    return asn1.write(asn1.SEQUENCE, algorithm, asn1.write(asn1.OCTETS, digest))
 
 
-def _name(subject: der.Item) -> str:
+def _name(subject: asn1.Item) -> str:
     """The common name, else the organisation, for people to read."""
     found = dict[str, str]()
     for group in subject.inside().rest():
-        for pair in group.inside(der.SET).rest():
+        for pair in group.inside(asn1.SET).rest():
             parts = pair.inside()
             oid, value = parts.next().oid(), parts.next().content
             found[oid] = value.decode("utf-8", "replace")
     return found.get(_COMMON_NAME) or found.get(_ORGANISATION) or "?"
 
 
-def _extensions(extensions: der.Item) -> dict[str, tuple[bool, bytes]]:
+def _extensions(extensions: asn1.Item) -> dict[str, tuple[bool, bytes]]:
     found = dict[str, tuple[bool, bytes]]()
     for extension in extensions.inside().rest():
         parts = extension.inside()
-        oid, critical = parts.next().oid(), parts.optional(der.BOOLEAN)
+        oid, critical = parts.next().oid(), parts.optional(asn1.BOOLEAN)
         flag = critical is not None and critical.content != b"\x00"
-        found[oid] = flag, parts.next().of(der.OCTETS)
+        found[oid] = flag, parts.next().of(asn1.OCTETS)
     return found
 
 
 def _is_authority(extensions: dict[str, tuple[bool, bytes]]) -> bool:
     if _CONSTRAINTS not in extensions:
         return False
-    flag = der.read(extensions[_CONSTRAINTS][1]).inside().optional(der.BOOLEAN)
+    flag = asn1.read(extensions[_CONSTRAINTS][1]).inside().optional(asn1.BOOLEAN)
     return flag is not None and flag.content == b"\xff"
 
 
@@ -197,4 +197,4 @@ def _stamps_only(extensions: dict[str, tuple[bool, bytes]]) -> bool:
     critical, value = extensions.get(_PURPOSES, (False, b""))
     if not critical:
         return False
-    return [item.oid() for item in der.read(value).inside().rest()] == [_TIME_STAMPING]
+    return [item.oid() for item in asn1.read(value).inside().rest()] == [_TIME_STAMPING]
