@@ -104,6 +104,20 @@ class Responder:
         self.asked = 0
         self.broken = False
         self.url = ""
+        self._free = threading.Event()
+        self._free.set()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Answers come only when the block ends."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
+    def wait(self) -> None:
+        self._free.wait(15)
 
 
 @contextmanager
@@ -114,6 +128,7 @@ def responding(authority: Authority) -> Iterator[Responder]:
         def do_POST(self) -> None:
             query = self.rfile.read(int(self.headers["Content-Length"]))
             responder.asked += 1
+            responder.wait()
             if responder.broken or self.headers["Content-Type"] != "application/timestamp-query":
                 self.send_error(503)
                 return

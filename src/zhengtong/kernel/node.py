@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
@@ -32,6 +33,14 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
+class Stamping:
+    """The time-stamping authority (RFC 3161) that is asked, and how often at most."""
+
+    url: str
+    every: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """This node, as its `node.toml` describes it. Paths are absolute."""
 
@@ -46,6 +55,7 @@ class Node:
     database: str
     files: Path
     parent: Parent | None = None
+    stamping: Stamping | None = None
     demo: bool = False
     web_processes: int = 1
     workers: int = 1
@@ -126,6 +136,7 @@ class _Reader:
             database=self.database(home),
             files=(home / self.text("engines", "files", default="files")).resolve(),
             parent=self.parent(name),
+            stamping=self.stamping(),
             demo=self.flag("node", "demo"),
             web_processes=self.number("serve", "web_processes", 1, 1, 64),
             workers=self.number("serve", "workers", 1, 1, 16),
@@ -139,6 +150,7 @@ class _Reader:
         "node": "name title zone ceiling listen url demo accreditation hosts".split(),
         "parent": "name url".split(),
         "engines": "database files".split(),
+        "stamping": "url every_minutes".split(),
         "serve": "web_processes workers threads max_upload_mb".split(),
     }
 
@@ -178,6 +190,18 @@ class _Reader:
         url = self.text("parent", "url")
         self.check_url("parent", "url", url)
         return Parent(parent, url.rstrip("/"))
+
+    def stamping(self) -> Stamping | None:
+        """Plain http will do: what is sent is a hash, and what comes back is signed."""
+        if "stamping" not in self.tables:
+            return None
+        url = self.text("stamping", "url", remedy="give the authority's address")
+        parts = _parts(url)
+        fits = parts is not None and parts.scheme in ("http", "https") and parts.hostname
+        if not fits or len(url) > 300:
+            self.fail("stamping", "url", 'write an address such as "https://tsa.example/"')
+        minutes = self.number("stamping", "every_minutes", 60, 1, 7 * 24 * 60)
+        return Stamping(url, timedelta(minutes=minutes))
 
     def address(self) -> tuple[str, int]:
         listen = self.text("node", "listen", default="127.0.0.1:8100")

@@ -29,6 +29,7 @@ from zhengtong.kernel.messages.courier import couriers
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Message
 from zhengtong.kernel.search.indexer import Indexer
+from zhengtong.kernel.stamping import Stamper
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Worker:
             ("extraction", extract_one),
             ("indexing", self.indexer.work),
             ("audit", self.seal_audit),
+            ("stamping", Stamper(self.name).work),
             *(
                 (path, import_string(path))
                 for capability in capabilities()
