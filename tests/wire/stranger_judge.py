@@ -45,7 +45,10 @@ def judge(data: bytes) -> list[str]:
     """What an evidence file proves. Raises for any fault."""
     found = sections(data)
     of = {part: [(label, body) for p, label, body in found if p == part] for part, _, _ in found}
-    every = lambda part: [body for _, body in of.get(part, [])]  # noqa: E731
+
+    def every(part: str) -> list[bytes]:
+        return [body for _, body in of.get(part, [])]
+
     proven: list[str] = []
     cards = {h(fields["signing"])[:8]: fields for fields in map(card, every("card"))}
     by_node = {fields["node"]: fields for fields in cards.values()}
@@ -59,7 +62,8 @@ def judge(data: bytes) -> list[str]:
     for name, body in of.get("file", []):
         need((name, len(body), h(body)) in files, "file")
     for item in every("receipt"):
-        entry = receipt(*decode(item), cards)
+        logged, signed = decode(item)
+        entry = receipt(logged, signed, cards)
         need(entry[6] in letters, "receipt for another letter")
         proven.append(f"{entry[1]} {entry[0]}")
     proven += _sequences(every("span"), [standing(s, cards) for s in every("standing")], letters)
@@ -95,7 +99,7 @@ def _sequences(spans: list[bytes], standings: list[dict[str, Any]], letters: Any
         chains = {first - 1: before}
         for step, digest in enumerate(hashes):
             chains[first + step] = extend(chains[first + step - 1], digest)
-        reached = {}
+        reached: dict[str, int] = {}
         for said in standings:
             heads = {(sender, receiver): "sent", (receiver, sender): "received"}
             role = heads.get((said["sender"], said["receiver"]))

@@ -26,7 +26,7 @@ def judged(verifier: Path, file: Path, *options: str) -> subprocess.CompletedPro
     base = (
         Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     )
-    command = [base, "-I", "-S", "-X", "utf8", verifier, file, *options]
+    command: list[str | Path] = [base, "-I", "-S", "-X", "utf8", verifier, file, *options]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=file.parent, check=False, timeout=60
     )

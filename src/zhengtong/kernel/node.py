@@ -150,8 +150,8 @@ class _Reader:
         "node": "name title zone ceiling listen url demo accreditation hosts".split(),
         "parent": "name url".split(),
         "engines": "database files".split(),
-        "stamping": "url every_minutes".split(),
         "serve": "web_processes workers threads max_upload_mb".split(),
+        "stamping": "url every_minutes".split(),
     }
 
     def refuse_unknown(self) -> None:
