@@ -25,6 +25,7 @@ MODULES = {
     "exchange": ("exchange-intl-https",),
     "portal_baked": ("portal-baked", "portal-nginx"),
     "search_100k": ("search-100k",),
+    "suites": ("suite-intl", "suite-gm"),
     "starts": ("cold-start", "second-start", "node-memory"),
 }
 """Which module measures which rows; each has `rows(short)`."""

@@ -64,7 +64,9 @@ def enqueue(folder: Path, number: int) -> float:
         )
         for _ in range(number)
     ]
-    letters = [Letter(message=message, neighbour=neighbour) for message in messages]
+    letters = [
+        Letter(message=message, neighbour=neighbour, destination=NEIGHBOUR) for message in messages
+    ]
     with transaction.atomic():
         Message.objects.bulk_create(messages, batch_size=500)
         Letter.objects.bulk_create(letters, batch_size=500)

@@ -121,12 +121,18 @@ def test_a_planted_violation_is_caught(
     assert module.rpartition(".")[2] in said, said
 
 
+# Reached by name when a node has such a key, so the protocol works without these packages.
+OPTIONAL = {"zhengtong.wire.sm2_gmssl": "gmssl_pyx", "zhengtong.wire.token_suite": "pkcs11"}
+
+
 def test_wire_needs_only_cbor_and_cryptography() -> None:
     graph = grimp.build_graph("zhengtong", include_external_packages=True, cache_dir=None)
-    used = {
-        imported.split(".")[0]
-        for module in {"zhengtong.wire"} | graph.find_descendants("zhengtong.wire")
-        for imported in graph.find_modules_directly_imported_by(module)
+    always = {"zhengtong.wire"} | graph.find_descendants("zhengtong.wire") - OPTIONAL.keys()
+    imported = {
+        module: graph.find_modules_directly_imported_by(module) for module in always | {*OPTIONAL}
     }
-    outside = used - set(sys.stdlib_module_names) - {"zhengtong"}
-    assert outside <= {"cbor2", "cryptography"}
+    beside = set(sys.stdlib_module_names) | {"zhengtong", "cbor2", "cryptography"}
+    for module, found in imported.items():
+        outside = {name.split(".")[0] for name in found} - beside
+        assert outside == ({OPTIONAL[module]} if module in OPTIONAL else set()), module
+        assert not found & OPTIONAL.keys(), module

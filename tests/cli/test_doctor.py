@@ -33,6 +33,7 @@ def sound(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     build.organisation()
     Poser(own_card()).admitted()
     fact, link = a_fact(), Neighbour.objects.get(name="fugou")
+    to = {"neighbour": link, "destination": link.name}
     message = Message.objects.create(
         kind=fact.kind, body=encode(fact), level=1, origin="test", at=datetime.now(UTC)
     )
@@ -43,7 +44,7 @@ def sound(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         chain=b"",
         epoch=1,
         leaf=0,
-        letter=Letter.objects.create(message=message, neighbour=link, waiting=False),
+        letter=Letter.objects.create(message=message, waiting=False, **to),
         digest=b"",
         envelope=b"",
     )

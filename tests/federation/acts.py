@@ -26,7 +26,9 @@ from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
 from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
+from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.facts import encode
+from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.membership import admit as admit_card
 from zhengtong.kernel.messages.models import (
     Arrival,
@@ -38,6 +40,9 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.outbox import Lane, post
+from zhengtong.kernel.messages.routes import way_to
+from zhengtong.kernel.messages.sealing import seal_waiting
+from zhengtong.wire.attest import prove
 from zhengtong.wire.keys import NodeCard
 
 
@@ -149,7 +154,7 @@ def post_bulk(node: str, number: int) -> None:
     ]
     Message.objects.bulk_create(messages)
     for message in messages:
-        post(message, [Neighbour.objects.get(name=node)], Lane.BULK)
+        post(message, [way_to(Neighbour.objects.get(name=node))], Lane.BULK)
 
 
 def reminders(clerk: str, document: str) -> int:
@@ -166,6 +171,23 @@ def link(node: str) -> dict[str, Any]:
         "met": found.last_contact is not None,
         "received": sum(lane.received for lane in found.lanes.all()),
     }
+
+
+def batch(to: str) -> str:
+    """The next batch for a neighbour with all bulk letters that wait for it, in hex."""
+    while seal_waiting():
+        pass
+    return exchange.compose(to, Lane.BULK).hex()
+
+
+def proof(to: str) -> str:
+    """What shows a neighbour that it is us who open the doorbell, in hex."""
+    return prove(own_keys(), to, moment.now()).hex()
+
+
+def hear(batch: str) -> None:
+    """Take a neighbour's batch, in hex, as if a road had brought it."""
+    exchange.accept(bytes.fromhex(batch))
 
 
 def arrivals(kind: str = "") -> list[tuple[int, str]]:

@@ -21,6 +21,7 @@ from zhengtong.kernel.messages.letter_body import pack
 from zhengtong.kernel.messages.membership import admit
 from zhengtong.kernel.messages.models import LinkLane, Message, Neighbour
 from zhengtong.kernel.messages.outbox import post
+from zhengtong.kernel.messages.routes import way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.batch import Batch, Head, Letter, Refused, Standing, decode_batch, encode_batch
 from zhengtong.wire.envelope import Content, seal_disclosed
@@ -216,7 +217,7 @@ def tell(fugou: Poser, number: int = 1, level: int = 1) -> list[Letter]:
         message = Message.objects.create(
             kind=fact.kind, body=encode(fact), level=level, origin="test", at=datetime.now(UTC)
         )
-        post(message, [neighbour()], 2)
+        post(message, [way_to(neighbour())], 2)
     while seal_waiting():
         pass
     exchange.rewind("fugou")

@@ -108,6 +108,28 @@ def test_the_head_is_the_root_over_all_entries(log: Log) -> None:
     assert (found.size, found.root) == (11, merkle.root(leaves))
 
 
+@pytest.mark.parametrize("suite", ["intl", "gm"])
+def test_the_log_is_hashed_by_the_suite_of_the_node(
+    suite: str, db: None, keys_folder: Path, django_capture_on_commit_callbacks: Capture
+) -> None:
+    keys = NodeKeys.generate("test", suite)
+    card = NodeCard.issue(
+        keys, title="测试节点", zone="private", ceiling=2, url="https://oa.example", issued_at=NOW
+    )
+    for _ in range(2):  # the second time, sealing goes on from the stored tree
+        with django_capture_on_commit_callbacks(execute=True):
+            write(3)
+            audit.seal(keys)
+    entries = [audit.canonical(entry) for entry in AuditEntry.objects.order_by("leaf")]
+    leaves = [merkle.leaf_hash(entry, keys.suite.hash) for entry in entries]
+    head = verify_checkpoint((keys_folder / "audit-head").read_bytes(), card)
+    assert (head.size, head.root) == (6, merkle.root(leaves, keys.suite.hash))
+    assert list(audit.problems(card)) == []
+    AuditEntry.objects.filter(leaf=4).update(outcome="dead")
+    (problem,) = audit.problems(card)
+    assert "was changed" in problem
+
+
 # ── one column of one row ──
 
 CHANGES: dict[str, Any] = {

@@ -32,6 +32,27 @@ def test_the_shortest_file_is_enough(tmp_path: Path) -> None:
     assert node.parent is None and node.demo is False
 
 
+def test_nodes_are_received_on_a_port_of_their_own(tmp_path: Path) -> None:
+    plain = read(tmp_path, MINIMAL)
+    assert (plain.exchange, plain.exchange_url) == (None, plain.url)
+    assert not plain.receives_over_tls and not plain.needs_certificate
+    node = read(tmp_path, f'{MINIMAL}exchange_listen = "192.0.2.7:8200"\n')
+    assert (node.exchange, node.exchange_url) == (("192.0.2.7", 8200), "https://192.0.2.7:8200")
+    named = f'{MINIMAL}exchange_listen = "[::]:8200"\nexchange_url = "https://n.example:8200/"\n'
+    node = read(tmp_path, named)
+    assert (node.exchange, node.exchange_url) == (("::", 8200), "https://n.example:8200")
+    assert node.receives_over_tls and node.needs_certificate and "n.example" in node.hosts
+    child = read(tmp_path, f'{MINIMAL}[parent]\nname = "henan"\nurl = "https://henan.example"\n')
+    assert child.needs_certificate and not child.receives_over_tls
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8200", "oa.example"])
+def test_nodes_are_received_over_tls_only(tmp_path: Path, url: str) -> None:
+    text = f'{MINIMAL}exchange_listen = "127.0.0.1:8200"\nexchange_url = "{url}"\n'
+    with pytest.raises(NodeFileError, match=r"line 5: \[node\] exchange_url: .*https://"):
+        read(tmp_path, text)
+
+
 def test_everything_can_be_said(tmp_path: Path) -> None:
     node = read(
         tmp_path,
@@ -109,6 +130,9 @@ WRONG = {
     'listen = "127.0.0.1:²"': "write an address and a port",
     'listen = "127.0.0.1:-1"': "write an address and a port",
     'listen = ":8100"': "write an address and a port",
+    'exchange_listen = "8200"': "write an address and a port",
+    'exchange_listen = "0.0.0.0:8200"': "give `exchange_url`, the address others dial",
+    'exchange_url = "https://oa.example"': "give `exchange_listen` too",
     'url = "oa.example"': "write an address such as",
     'url = "ftp://oa.example"': "write an address such as",
     'url = "https://"': "write an address such as",

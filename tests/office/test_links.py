@@ -26,7 +26,9 @@ def refused_letter(to: Neighbour, level: int = 1) -> Letter:
     message = Message.objects.create(
         kind="documents.dispatched", body=b"", level=level, origin="test", at=moment.now()
     )
-    letter = Letter.objects.create(message=message, neighbour=to, waiting=False)
+    letter = Letter.objects.create(
+        message=message, neighbour=to, destination=to.name, waiting=False
+    )
     Sent.objects.create(
         neighbour=to,
         lane=2,

@@ -1,8 +1,11 @@
-"""A small world for the protocol tests: three nodes with keys, and letters between them."""
+"""A small world for the protocol tests: three nodes with keys, and letters between them.
+
+The world stands in the international suite. The fixture `suite` (conftest.py) runs a module of
+tests in this world and once more in that of the commercial suite.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,8 +51,14 @@ def seeded(seed: int) -> Callable[[int], bytes]:
     return random.Random(seed).randbytes
 
 
-def node(name: str, title: str, seed: int, ceiling: int = 2) -> tuple[NodeKeys, NodeCard]:
-    keys = NodeKeys.generate(name, rng=seeded(seed))
+SUITE = "intl"
+
+
+def node(
+    name: str, title: str, seed: int, ceiling: int = 2, suite: str = ""
+) -> tuple[NodeKeys, NodeCard]:
+    """Keys and card of a node, by default in the suite of this world."""
+    keys = NodeKeys.generate(name, suite or SUITE, seeded(seed))
     card = NodeCard.issue(
         keys,
         title=title,
@@ -61,17 +70,37 @@ def node(name: str, title: str, seed: int, ceiling: int = 2) -> tuple[NodeKeys, 
     return keys, card
 
 
-CITY, CITY_CARD = node("zhoukou", "周口市", 1)
-FUGOU, FUGOU_CARD = node("fugou", "扶沟县", 2)
-SHENQIU, SHENQIU_CARD = node("shenqiu", "沈丘县", 3)
-PORTAL, PORTAL_CARD = node("portal", "门户", 4, ceiling=0)
-RECOVERY, RECOVERY_CARD = node("recovery", "恢复密钥", 5)
+PEOPLE = {
+    "CITY": ("zhoukou", "周口市", 1, 2),
+    "FUGOU": ("fugou", "扶沟县", 2, 2),
+    "SHENQIU": ("shenqiu", "沈丘县", 3, 2),
+    "PORTAL": ("portal", "门户", 4, 0),
+    "RECOVERY": ("recovery", "恢复密钥", 5, 2),
+}
+CITY, CITY_CARD = node(*PEOPLE["CITY"])
+FUGOU, FUGOU_CARD = node(*PEOPLE["FUGOU"])
+SHENQIU, SHENQIU_CARD = node(*PEOPLE["SHENQIU"])
+PORTAL, PORTAL_CARD = node(*PEOPLE["PORTAL"])
+RECOVERY, RECOVERY_CARD = node(*PEOPLE["RECOVERY"])
 CARDS = (CITY_CARD, FUGOU_CARD, SHENQIU_CARD, PORTAL_CARD, RECOVERY_CARD)
 find_card = {card.signing_kid: card for card in CARDS}.get
 
 
+def world(suite: str) -> dict[str, object]:
+    """The names above as they stand in the world of another suite."""
+    nodes = {name: node(*who, suite) for name, who in PEOPLE.items()}
+    cards = tuple(card for _, card in nodes.values())
+    return {
+        "SUITE": suite,
+        **{name: keys for name, (keys, _) in nodes.items()},
+        **{f"{name}_CARD": card for name, (_, card) in nodes.items()},
+        "CARDS": cards,
+        "find_card": {card.signing_kid: card for card in cards}.get,
+    }
+
+
 def file_ref(name: str = "a.pdf", data: bytes = ATTACHMENT) -> FileRef:
-    return FileRef(name, len(data), hashlib.sha256(data).digest())
+    return FileRef(name, len(data), CITY.suite.hash(data))
 
 
 def content(
@@ -130,8 +159,8 @@ def batch(**changes: object) -> Batch:
     return Batch(**(values | changes))  # type: ignore[arg-type]
 
 
-def log_of(*entries: Entry, keys: NodeKeys = FUGOU) -> Log:
-    log = Log(MemoryTiles(), 0, keys.suite.hash)
+def log_of(*entries: Entry, keys: NodeKeys | None = None) -> Log:
+    log = Log(MemoryTiles(), 0, (keys or FUGOU).suite.hash)
     log.append([entry.encode() for entry in entries])
     return log
 
@@ -157,8 +186,9 @@ def entry(
     return Entry(**(values | changes))  # type: ignore[arg-type]
 
 
-def receipts(*entries: Entry, keys: NodeKeys = FUGOU, before: int = 0) -> Receipts:
-    """Receipts for these entries, which stand behind `before` others in the log."""
+def receipts(*entries: Entry, keys: NodeKeys | None = None, before: int = 0) -> Receipts:
+    """Receipts for these entries, which stand behind `before` others in the log of fugou."""
+    keys = keys or FUGOU
     others = [entry(number + 100) for number in range(before)]
     log = log_of(*others, *entries, keys=keys)
     return issue(log, log_name(keys.node), before, len(entries), keys)
@@ -181,9 +211,9 @@ def evidence() -> Evidence:
     first = extended(Head(11, before), sent.envelope_hash, hash)
     last = extended(first, hash(b"another letter"), hash)
     entries = [f"entry {number} documents.dispatch {DOCUMENT}".encode() for number in range(11)]
-    leaves = [merkle.leaf_hash(entry) for entry in entries]
-    head = Checkpoint(log_origin("zhoukou"), len(leaves), merkle.root(leaves))
-    node_at = merkle.nodes_of(leaves)
+    leaves = [merkle.leaf_hash(entry, hash) for entry in entries]
+    head = Checkpoint(log_origin("zhoukou"), len(leaves), merkle.root(leaves, hash))
+    node_at = merkle.nodes_of(leaves, hash)
     return Evidence(
         about=About("关于防汛值班的通知", DOCUMENT, "zhoukou", NOW + timedelta(days=1)),
         cards=(CITY_CARD.to_cbor(), FUGOU_CARD.to_cbor()),
@@ -209,7 +239,7 @@ def evidence() -> Evidence:
             LoggedEntry(
                 entries[index],
                 index,
-                tuple(merkle.inclusion_proof(node_at, index, len(leaves))),
+                tuple(merkle.inclusion_proof(node_at, index, len(leaves), hash)),
                 0,
             )
             for index in (2, 10)

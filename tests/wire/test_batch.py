@@ -29,6 +29,8 @@ from zhengtong.wire.batch import (
 )
 from zhengtong.wire.errors import Refusal, WireError
 
+pytestmark = pytest.mark.usefixtures("suite")
+
 numbers = st.integers(0, 2**53 - 1)
 
 

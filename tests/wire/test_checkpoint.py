@@ -23,6 +23,8 @@ from zhengtong.wire.checkpoint import (
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.intl import INTL
 
+pytestmark = pytest.mark.usefixtures("suite")
+
 HEAD = Checkpoint(log_origin("zhoukou"), 4711, bytes(range(32)))
 
 
@@ -102,4 +104,5 @@ def test_other_tools_get_the_public_key_as_one_line() -> None:
     name, key_hash, encoded = verifier_key(CITY_CARD, log_origin("zhoukou")).split("+", 2)
     assert name == "zhoukou/evidence"
     assert len(key_hash) == 8
-    assert base64.b64decode(encoded) == b"\x01" + CITY_CARD.signing_public
+    kind = {"intl": b"\x01", "gm": b"\xff"}[CITY_CARD.suite]
+    assert base64.b64decode(encoded) == kind + CITY_CARD.signing_public

@@ -38,6 +38,8 @@ from zhengtong.wire.envelope import (
 )
 from zhengtong.wire.errors import Refusal, WireError
 
+pytestmark = pytest.mark.usefixtures("suite")
+
 contents = st.builds(
     Content,
     message_id=st.uuids(),

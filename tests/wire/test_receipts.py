@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cbor2
+import gmssl_pyx
 import pytest
 from cwt import COSEKey
 from hypothesis import given, settings
@@ -21,6 +22,9 @@ from zhengtong.wire.receipts import (
     verify,
     verify_single,
 )
+from zhengtong.wire.sm2 import signature_to_der
+
+pytestmark = pytest.mark.usefixtures("suite")
 
 entries = st.builds(
     entry,
@@ -54,21 +58,25 @@ def test_every_one_has_a_receipt_of_its_own_in_the_standard_form(
     tagged = cbor2.loads(receipt)
     assert tagged.tag == 18
     protected, unprotected, payload, _ = tagged.value
-    assert cbor2.loads(protected)[395] == 1, "RFC9162_SHA256"
+    assert cbor2.loads(protected)[395] == {"intl": 1, "gm": -66107}[FUGOU_CARD.suite]
     assert payload is None
     (proof,) = unprotected[396][-1]
     size, index, path = cbor2.loads(proof)
-    leaf = merkle.leaf_hash(run.entries[number])
-    root = merkle.root_of(leaf, index, size, path)
+    leaf = merkle.leaf_hash(run.entries[number], FUGOU.suite.hash)
+    root = merkle.root_of(leaf, index, size, path, FUGOU.suite.hash)
     assert root is not None
     _oracle(receipt, root)
 
 
 def _oracle(receipt: bytes, root: bytes) -> None:
-    """Another implementation of COSE takes the signature over the root."""
-    key = COSEKey.new({1: 1, -1: 6, 3: -8, -2: FUGOU.signing_public})
+    """Another implementation of the signature takes it over the root."""
     protected, _, _, signature = cbor2.loads(receipt).value
-    key.verify(cbor2.dumps(["Signature1", protected, b"", root]), signature)
+    signed = cbor2.dumps(["Signature1", protected, b"", root])
+    if FUGOU_CARD.suite == "gm":
+        der = signature_to_der(signature)
+        assert gmssl_pyx.sm2_verify(FUGOU.signing_public[1:], signed, der)
+    else:
+        COSEKey.new({1: 1, -1: 6, 3: -8, -2: FUGOU.signing_public}).verify(signed, signature)
 
 
 def test_nobody_receipts_for_another() -> None:

@@ -11,6 +11,8 @@ from zhengtong.wire import cbor, cose, tree_signature
 from zhengtong.wire.envelope import Sealed, open_envelope, open_to, prepare, sign_together
 from zhengtong.wire.errors import Refusal, WireError
 
+pytestmark = pytest.mark.usefixtures("suite")
+
 
 def together(number: int) -> list[Sealed]:
     rng = seeded(5)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from tests.wire.builders import CITY, CITY_CARD, FUGOU, FUGOU_CARD, NOW, SHENQIU, batch
-from zhengtong.wire import cbor, merkle, witness
+from zhengtong.wire import cbor, witness
 from zhengtong.wire.batch import Batch, Witnessed
 from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint, witnessed_at
 from zhengtong.wire.errors import Refusal, WireError
@@ -18,6 +18,8 @@ from zhengtong.wire.log import Log
 from zhengtong.wire.memory import MemoryTiles
 from zhengtong.wire.receipts import log_name
 from zhengtong.wire.store import Store
+
+pytestmark = pytest.mark.usefixtures("suite")
 
 
 class Watcher:
@@ -45,7 +47,7 @@ class Watched:
     """fugou, whose log grows; `of_us` is what it knows of zhoukou."""
 
     def __init__(self, name: str = "entry") -> None:
-        self.log = Log(MemoryTiles(), 0, merkle.sha256)
+        self.log = Log(MemoryTiles(), 0, FUGOU.suite.hash)
         self.of_us = Peer("zhoukou", FUGOU_CARD)
         self.name = name
 

@@ -31,7 +31,7 @@ def admit_neighbours(folder: Path, node: plan.NodePlan, nodes: tuple[plan.NodePl
                 title=theirs.title,
                 zone=theirs.zone.value,
                 ceiling=int(theirs.ceiling),
-                url=theirs.url,
+                url=theirs.exchange_url,
                 issued_at=moment.now(),
             )
             admit(administrator, card, is_parent=other.name == node.parent)

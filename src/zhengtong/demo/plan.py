@@ -86,7 +86,13 @@ class NodePlan:
 
     @property
     def url(self) -> str:
+        """Where people go: plain, since no browser knows the demo's own authority."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def exchange_port(self) -> int:
+        """Where the neighbours are received, over TLS."""
+        return self.port + 100
 
 
 def nodes(wanted: int, first_port: int = FIRST_PORT) -> tuple[NodePlan, ...]:

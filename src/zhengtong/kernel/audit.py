@@ -1,9 +1,9 @@
 """The audit log: a row inside every command's transaction, sealed afterwards into a Merkle log.
 
 The row is written with the act, so an act without its row cannot exist. The worker then appends
-rows to an RFC 6962 tree and signs checkpoints; the newest checkpoint also stands in a file beside
-the keys, so that a database cut short is noticed too. Sealing inside the transaction would
-serialise all writers on PostgreSQL.
+rows to an RFC 6962 tree, hashed by the node's own suite, and signs checkpoints; the newest
+checkpoint also stands in a file beside the keys, so that a database cut short is noticed too.
+Sealing inside the transaction would serialise all writers on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -135,11 +135,13 @@ def seal(keys: NodeKeys) -> int:
         if not entries:
             return 0
         last = AuditCheckpoint.objects.order_by("-size").first()
-        tree = merkle.Tree(last.size, _split(bytes(last.peaks))) if last else merkle.Tree()
+        hash = keys.suite.hash
+        size, peaks = (last.size, _split(bytes(last.peaks))) if last else (0, [])
+        tree = merkle.Tree(size, peaks, hash)
         leaves = []
         for entry in entries:
             entry.leaf = tree.size
-            digest = merkle.leaf_hash(canonical(entry))
+            digest = merkle.leaf_hash(canonical(entry), hash)
             leaves.append(AuditLeaf(index=entry.leaf, hash=digest))
             tree.append(digest)
         AuditLeaf.objects.bulk_create(leaves)
@@ -188,10 +190,11 @@ def problems(card: NodeCard) -> Iterator[str]:
         except WireError as error:
             yield f"{name}: {error}"
     roots = {checkpoint.size: checkpoint.root for _, checkpoint in signed}
-    yield from (fault for item in kept if (fault := _misfiled(item, signed, roots)))
-    tree = merkle.Tree()
+    hash = card.crypto.hash
+    yield from (fault for item in kept if (fault := _misfiled(item, signed, roots, hash)))
+    tree = merkle.Tree(hash=hash)
     found = {0: tree.root()}
-    for leaf, faults in _sealed(kept[-1].size if kept else 0):
+    for leaf, faults in _sealed(kept[-1].size if kept else 0, hash):
         yield from faults
         if leaf is None:
             return
@@ -210,6 +213,7 @@ def _misfiled(
     kept: AuditCheckpoint,
     signed: list[tuple[str, checkpoints.Checkpoint]],
     roots: dict[int, bytes],
+    hash: merkle.Hash,
 ) -> str | None:
     """What is wrong with the unsigned columns of a checkpoint's row, from which sealing goes on."""
     name = f"checkpoint {kept.size}"
@@ -218,13 +222,13 @@ def _misfiled(
             return f"{name} is signed for {checkpoint.size} entries"
     peaks = _split(bytes(kept.peaks))
     fits = len(peaks) == kept.size.bit_count()
-    root = merkle.Tree(kept.size, peaks).root() if fits else b""
+    root = merkle.Tree(kept.size, peaks, hash).root() if fits else b""
     if root != roots.get(kept.size, root):
         return f"{name} keeps a tree that is not the signed one"
     return None
 
 
-def _sealed(size: int) -> Iterator[tuple[bytes | None, list[str]]]:
+def _sealed(size: int, hash: merkle.Hash) -> Iterator[tuple[bytes | None, list[str]]]:
     """The leaves of the first `size` entries, None for a missing one, with the faults at each."""
     entries = AuditEntry.objects.filter(leaf__lt=size).order_by("leaf").iterator()
     entry = next(entries, None)
@@ -240,7 +244,7 @@ def _sealed(size: int) -> Iterator[tuple[bytes | None, list[str]]]:
         if entry is None or entry.leaf != position:
             faults.append(f"the entry at position {position} has been deleted")
         else:
-            if merkle.leaf_hash(canonical(entry)) != bytes(leaf.hash):
+            if merkle.leaf_hash(canonical(entry), hash) != bytes(leaf.hash):
                 when = f"{entry.at:%Y-%m-%d %H:%M}"
                 faults.append(f"entry {entry.pk} ({entry.verb}, {when}) was changed")
             entry = next(entries, None)

@@ -17,6 +17,7 @@ from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.flow.models import Case, Step
 from zhengtong.kernel.messages.models import (
     Arrival,
+    CarriedReceipt,
     Cosignature,
     Handling,
     IncomingFile,
@@ -31,6 +32,7 @@ from zhengtong.kernel.messages.models import (
     Neighbour,
     PeerStanding,
     Receipt,
+    Route,
     Sent,
 )
 from zhengtong.kernel.messages.timers import Timer
@@ -47,6 +49,7 @@ __all__ = [
     "AuditCheckpoint",
     "AuditEntry",
     "AuditLeaf",
+    "CarriedReceipt",
     "Case",
     "Changed",
     "Cosignature",
@@ -75,6 +78,7 @@ __all__ = [
     "Post",
     "PostDuty",
     "Receipt",
+    "Route",
     "Sent",
     "SignInAttempt",
     "Stamp",

@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from zhengtong.kernel.labels import DEFAULT_CEILING, Level, Zone
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 NAME = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]")
 
 
@@ -42,7 +43,11 @@ class Stamping:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """This node, as its `node.toml` describes it. Paths are absolute."""
+    """This node, as its `node.toml` describes it. Paths are absolute.
+
+    People reach `url`; other nodes dial `exchange_url`. The two differ when `exchange` is given:
+    the address and port where nodes are received over mutual TLS.
+    """
 
     name: str
     title: str
@@ -54,6 +59,8 @@ class Node:
     home: Path
     database: str
     files: Path
+    exchange_url: str
+    exchange: tuple[str, int] | None = None
     parent: Parent | None = None
     stamping: Stamping | None = None
     demo: bool = False
@@ -67,6 +74,17 @@ class Node:
     @property
     def keys(self) -> Path:
         return self.home / "keys"
+
+    @property
+    def receives_over_tls(self) -> bool:
+        """Whether other nodes must show a certificate. Without TLS only this machine is heard."""
+        return self.exchange_url.startswith("https:")
+
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether it speaks TLS with another node."""
+        dials = self.parent is not None and self.parent.url.startswith("https:")
+        return self.exchange is not None or dials
 
     @property
     def run(self) -> Path:
@@ -120,9 +138,10 @@ class _Reader:
         self.refuse_unknown()
         name = self.text("node", "name", pattern=NAME, remedy="use a-z, 0-9 and -, 2 to 40 signs")
         zone = Zone(self.choice("node", "zone", [z.value for z in Zone], required=True))
-        host, port = self.address()
+        host, port = self.address("listen", "127.0.0.1:8100")
         url = self.text("node", "url", default=f"http://{host}:{port}")
         self.check_url("node", "url", url)
+        exchange, exchange_url = self.exchange(url)
         home = self.path.resolve().parent
         return Node(
             name=name,
@@ -135,6 +154,8 @@ class _Reader:
             home=home,
             database=self.database(home),
             files=(home / self.text("engines", "files", default="files")).resolve(),
+            exchange_url=exchange_url,
+            exchange=exchange,
             parent=self.parent(name),
             stamping=self.stamping(),
             demo=self.flag("node", "demo"),
@@ -143,11 +164,12 @@ class _Reader:
             threads=self.number("serve", "threads", 4, 1, 64),
             max_upload_mb=self.number("serve", "max_upload_mb", 200, 1, 4096),
             accreditation=self.text("node", "accreditation", default=""),
-            hosts=self.hosts(url),
+            hosts=self.hosts(url, exchange_url),
         )
 
     KNOWN = {
-        "node": "name title zone ceiling listen url demo accreditation hosts".split(),
+        "node": "name title zone ceiling listen url demo accreditation hosts "
+        "exchange_listen exchange_url".split(),
         "parent": "name url".split(),
         "engines": "database files".split(),
         "serve": "web_processes workers threads max_upload_mb".split(),
@@ -203,11 +225,29 @@ class _Reader:
         minutes = self.number("stamping", "every_minutes", 60, 1, 7 * 24 * 60)
         return Stamping(url, timedelta(minutes=minutes))
 
-    def address(self) -> tuple[str, int]:
-        listen = self.text("node", "listen", default="127.0.0.1:8100")
+    def exchange(self, url: str) -> tuple[tuple[str, int] | None, str]:
+        """Where other nodes are received over TLS, if anywhere, and the address they dial."""
+        if "exchange_listen" not in self.tables["node"]:
+            if "exchange_url" in self.tables["node"]:
+                self.fail("node", "exchange_url", "give `exchange_listen` too")
+            return None, url
+        listen = self.address("exchange_listen", "")
+        if listen[0] in ANYWHERE and "exchange_url" not in self.tables["node"]:
+            self.fail(
+                "node", "exchange_listen", "give `exchange_url`, the address others dial, too"
+            )
+        default = "https://" + self.text("node", "exchange_listen")
+        dialled = self.text("node", "exchange_url", default=default)
+        self.check_url("node", "exchange_url", dialled)
+        if not dialled.startswith("https:"):
+            self.fail("node", "exchange_url", "nodes are received over TLS; write https://")
+        return listen, dialled.rstrip("/")
+
+    def address(self, key: str, default: str) -> tuple[str, int]:
+        listen = self.text("node", key, default=default)
         host, _, port = listen.rpartition(":")
         if not host or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-            self.fail("node", "listen", 'write an address and a port, such as "127.0.0.1:8100"')
+            self.fail("node", key, 'write an address and a port, such as "127.0.0.1:8100"')
         return host.strip("[]"), int(port)
 
     def check_url(self, table: str, key: str, url: str) -> None:
@@ -228,11 +268,12 @@ class _Reader:
             "engines", "database", "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
         )
 
-    def hosts(self, url: str) -> tuple[str, ...]:
+    def hosts(self, *urls: str) -> tuple[str, ...]:
         value = self.tables.get("node", {}).get("hosts", [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self.fail("node", "hosts", 'write a list of host names, such as ["oa.example"]')
-        return tuple(dict.fromkeys([urlsplit(url).hostname or "", *value, "127.0.0.1"]))
+        own = [urlsplit(url).hostname or "" for url in urls]
+        return tuple(dict.fromkeys([*own, *value, "127.0.0.1"]))
 
     def text(
         self,

@@ -7,6 +7,7 @@ works alone. Read it in this order:
     errors      why something is refused, in words
     cbor        the strict encoding (RFC 8949 §4.2)
     suite intl  the cryptography behind one interface
+                                                    gm        the national one, when it is met
     keys        who a node is
     cose        signed structures (COSE_Sign1)      encrypt     sealed bodies (COSE_Encrypt)
     envelope    one letter                          tree_signature: one signature for many letters

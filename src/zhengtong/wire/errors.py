@@ -23,6 +23,7 @@ class Refusal(StrEnum):
     UNDECRYPTABLE = "undecryptable"
     CLOCK = "clock"
     NOT_A_NEIGHBOUR = "not_a_neighbour"
+    BAD_CERTIFICATE = "bad_certificate"
     SEQUENCE_MISMATCH = "sequence_mismatch"
     FORKED_LOG = "forked_log"
 
@@ -153,6 +154,12 @@ _EXPLANATIONS = {
         "The peer is not a direct neighbour of this node",
         "请经由规定的上级节点转送",
         "Route it through the proper parent node",
+    ),
+    Refusal.BAD_CERTIFICATE: Explanation(
+        "节点证书不被接受",
+        "The node certificate is not accepted",
+        "请核对证书后重新连接",
+        "Inspect the certificate and connect again",
     ),
     Refusal.SEQUENCE_MISMATCH: Explanation(
         "双方签名的收发序列不一致,有来件被隐匿、替换或改动",

@@ -11,7 +11,7 @@ import hmac
 from functools import lru_cache
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -70,7 +70,8 @@ class InternationalSuite:
     def load(self, pem: bytes, passphrase: bytes | None) -> Handle:
         try:
             key = serialization.load_pem_private_key(pem, passphrase)
-        except TypeError as problem:  # passphrase given for a bare key, or the reverse
+        # A passphrase for a bare key, or the reverse; a kind of key this suite does not know.
+        except (TypeError, UnsupportedAlgorithm) as problem:
             raise ValueError(str(problem)) from None
         if not isinstance(key, Ed25519PrivateKey | X25519PrivateKey):
             raise ValueError("neither an Ed25519 nor an X25519 key")
@@ -78,8 +79,12 @@ class InternationalSuite:
 
     def check_public(self, signing: bytes, agreement: bytes) -> None:
         _signing_public(signing)
-        # An exchange fails for the few points that would make every shared secret zero.
-        X25519PrivateKey.from_private_bytes(_ANY_SCALAR).exchange(_agreement_public(agreement))
+        self.check_agreement(agreement)
+
+    def check_agreement(self, point: bytes) -> None:
+        """Raises ValueError for the few points that would make every shared secret zero."""
+        anybody = X25519PrivateKey.from_private_bytes(_ANY_SCALAR)
+        anybody.exchange(X25519PublicKey.from_public_bytes(point))
 
     def sign(self, handle: Handle, message: bytes) -> bytes:
         signature: bytes = handle.sign(message)
@@ -111,9 +116,13 @@ class InternationalSuite:
         if type(point) is not bytes:
             raise ValueError("no ephemeral public key")
         try:
-            return aes_key_unwrap(_derive(_shared(handle, point), protected), wrapped)
+            return aes_key_unwrap(_derive(self.exchange(handle, point), protected), wrapped)
         except InvalidUnwrap:
             raise ValueError("the key is wrapped for somebody else") from None
+
+    def exchange(self, handle: Handle, point: bytes) -> bytes:
+        """The secret shared with the owner of an ephemeral public key. Raises ValueError."""
+        return _shared(handle, point)
 
     def seal(self, key: bytes, nonce: bytes, plaintext: bytes, bound: bytes) -> bytes:
         return AESGCM(key).encrypt(nonce, plaintext, bound)

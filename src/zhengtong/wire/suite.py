@@ -7,8 +7,9 @@ Algorithm numbers are those of the IANA COSE registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
 
 from zhengtong.wire.errors import Refusal, WireError
 
@@ -79,10 +80,14 @@ class Suite(Protocol):
         """The inverse of seal. Raises ValueError."""
 
 
+OneSuite = TypeVar("OneSuite", bound=Suite)
+
 _suites: dict[str, Suite] = {}
+_later = {"gm": "zhengtong.wire.gm"}
+"""Suites at hand but not yet imported: the module that registers each when it is first met."""
 
 
-def register(suite: Suite) -> Suite:
+def register(suite: OneSuite) -> OneSuite:
     """Make a suite known by its name; a second suite of that name is a programming error."""
     if _suites.setdefault(suite.name, suite) is not suite:
         raise ValueError(f"suite {suite.name} is registered already")
@@ -90,7 +95,12 @@ def register(suite: Suite) -> Suite:
 
 
 def suite_named(name: str) -> Suite:
-    """The registered suite. Raises WireError (malformed) for an unknown name."""
+    """The suite of that name. Raises WireError (malformed) if unknown or unusable here."""
+    if name not in _suites and name in _later:
+        try:
+            import_module(_later[name])
+        except ImportError as missing:
+            raise WireError(Refusal.MALFORMED, f"suite {name} is unusable: {missing}") from None
     try:
         return _suites[name]
     except KeyError:
@@ -99,7 +109,15 @@ def suite_named(name: str) -> Suite:
 
 def suite_for(attribute: str, algorithm: object) -> Suite:
     """The suite that uses a COSE algorithm number, e.g. ("content_algorithm", 3)."""
-    for suite in _suites.values():
+    for suite in _at_hand():
         if getattr(suite, attribute) == algorithm:
             return suite
     raise WireError(Refusal.MALFORMED, f"unknown {attribute} {algorithm!r}")
+
+
+def _at_hand() -> Iterator[Suite]:
+    """The imported suites first, so that whoever meets only those never imports another."""
+    imported = dict(_suites)
+    yield from imported.values()
+    for name in _later.keys() - imported.keys():
+        yield suite_named(name)

@@ -18,6 +18,7 @@ from zhengtong.kernel import files
 from zhengtong.kernel.messages import exchange, pieces
 from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.messages.models import IncomingFile, Letter, Neighbour, Sent
+from zhengtong.kernel.messages.routes import way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.batch import Letter as Numbered
 from zhengtong.wire.batch import Refused
@@ -98,7 +99,7 @@ def test_a_file_is_sent_once_and_anew_when_it_was_refused(fugou: Poser) -> None:
     link = Neighbour.objects.get(name="fugou")
 
     def tell() -> int:
-        pieces.send_missing(told, 1, [link], 2, datetime.now(UTC))
+        pieces.send_missing(told, 1, [way_to(link)], 2, datetime.now(UTC))
         return Letter.objects.filter(neighbour=link).count()
 
     assert (tell(), tell()) == (1, 1), "the neighbour has it already"

@@ -24,6 +24,7 @@ from zhengtong.kernel.messages import exchange, sealing
 from zhengtong.kernel.messages.facts import encode
 from zhengtong.kernel.messages.models import Arrival, LinkAlarm, Message, Neighbour, Receipt, Sent
 from zhengtong.kernel.messages.outbox import post
+from zhengtong.kernel.messages.routes import way_to
 from zhengtong.wire import batch as batches
 from zhengtong.wire import exchange as machine
 from zhengtong.wire import link
@@ -110,7 +111,7 @@ class Node:
         message = Message.objects.create(
             kind=fact.kind, body=encode(fact), level=1, origin="test", at=datetime.now(UTC)
         )
-        post(message, [Neighbour.objects.get(name="fugou")], 2)
+        post(message, [way_to(Neighbour.objects.get(name="fugou"))], 2)
         sealing.seal_waiting()
 
 

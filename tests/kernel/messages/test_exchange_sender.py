@@ -19,6 +19,7 @@ from zhengtong.kernel.messages.facts import FileRef, encode
 from zhengtong.kernel.messages.models import Letter, Message, Sent
 from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.kernel.messages.pieces import send_missing
+from zhengtong.kernel.messages.routes import way_to
 from zhengtong.wire.batch import Refused
 from zhengtong.wire.envelope import MAX_ENVELOPE
 from zhengtong.wire.errors import Refusal, WireError
@@ -79,7 +80,7 @@ def test_a_letter_too_large_for_any_batch_holds_up_no_other(fugou: Poser) -> Non
     message = Message.objects.create(
         kind=huge.kind, body=encode(huge), level=1, origin="test", at=datetime.now(UTC)
     )
-    post(message, [neighbour()], 2)
+    post(message, [way_to(neighbour())], 2)
     assert len(tell(fugou, 1)) == 1
     (stuck,) = commands.stuck()
     assert "oversized" in stuck.problem
@@ -90,7 +91,7 @@ def test_a_letter_the_node_itself_can_no_longer_read_holds_up_no_other(fugou: Po
     gone = Message.objects.create(
         kind="documents.gone", body=b"\xa0", level=1, origin="test", at=datetime.now(UTC)
     )
-    post(gone, [neighbour()], 2)
+    post(gone, [way_to(neighbour())], 2)
     assert len(tell(fugou, 1)) == 1
     assert "documents.gone" in commands.stuck().get().problem
 
@@ -138,7 +139,7 @@ def test_nothing_urgent_overtakes_what_it_rests_on(fugou: Poser) -> None:
     now = datetime.now(UTC)
     stored = store_bytes("水位表".encode(), "水位表.txt")
     file = FileRef(stored.pk, "水位表.txt", stored.size, stored.media_type)
-    send_missing(offered(file), 1, [neighbour()], Lane.BULK, now)
+    send_missing(offered(file), 1, [way_to(neighbour())], Lane.BULK, now)
     told = [
         (a_fact("通知"), "urn:other", Lane.BULK),
         (offered(file), "urn:document", Lane.NORMAL),
@@ -148,7 +149,7 @@ def test_nothing_urgent_overtakes_what_it_rests_on(fugou: Poser) -> None:
         message = Message.objects.create(
             kind=fact.kind, body=encode(fact), level=1, origin="test", at=now, subject=subject
         )
-        post(message, [neighbour()], lane)
+        post(message, [way_to(neighbour())], lane)
     while sealing.seal_waiting():
         pass
     sent = Sent.objects.order_by("lane", "sequence")

@@ -30,7 +30,7 @@ from zhengtong.kernel.flow import procedure as flow
 from zhengtong.kernel.flow.models import Case, Step
 from zhengtong.kernel.flow.state import Actor as FlowActor
 from zhengtong.kernel.flow.state import State as FlowState
-from zhengtong.kernel.messages.models import Receipt, Sent
+from zhengtong.kernel.messages.models import CarriedReceipt, Receipt, Sent
 from zhengtong.kernel.records import Grant, Named
 from zhengtong.kernel.search import Entry
 from zhengtong.kernel.search.queue import enqueue
@@ -267,17 +267,25 @@ def matrix(actor: Actor, document: Document) -> list[Progress]:
     """
     receipt = Receipt.objects.filter(
         neighbour=OuterRef("neighbour"),
+        neighbour__name=OuterRef("letter__destination"),  # a hop's receipt is no delivery
         lane=OuterRef("lane"),
         first__lte=OuterRef("sequence"),
         last__gte=OuterRef("sequence"),
+    )
+    carried = CarriedReceipt.objects.filter(
+        sent=OuterRef("pk"), by=OuterRef("letter__destination"), event="delivered"
     )
     sent = (
         Sent.objects.filter(
             letter__message__kind="documents.dispatched",
             letter__message__subject=document.urn,
-            neighbour__name=OuterRef("organisation__node"),
+            letter__destination=OuterRef("organisation__node"),
         )
-        .annotate(receipted_at=Subquery(receipt.values("at")[:1]))
+        .annotate(
+            receipted_at=Coalesce(
+                Subquery(receipt.values("at")[:1]), Subquery(carried.values("at")[:1])
+            )
+        )
         .order_by("-pk")
     )
     rows = (

@@ -39,9 +39,9 @@ def run(chosen: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandFailed(str(error)) from error
     folder = chosen.folder or Path(f"var/demo-{chosen.nodes}")
-    for node in nodes:
+    for port in [port for node in nodes for port in (node.port, node.exchange_port)]:
         try:
-            ensure_port_free("127.0.0.1", node.port)
+            ensure_port_free("127.0.0.1", port)
         except PortTaken as error:
             raise CommandFailed(
                 f"{error}. Stop what listens there, or choose other ports with --first-port."
@@ -63,6 +63,8 @@ def _import_once() -> None:
         "django.db.backends.sqlite3.base",
         "django.template.defaulttags",
         "granian",
+        "h11",
+        "OpenSSL.SSL",
         "rjieba",
         "tantivy",
         "urllib3",

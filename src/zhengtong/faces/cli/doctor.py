@@ -77,6 +77,7 @@ def examine() -> Iterator[str]:
         yield f"others can read {settings.NODE.keys}. Run: chmod 700 {settings.NODE.keys}"
     if shutil.disk_usage(settings.NODE.home).free < LOW_DISK:
         yield "less than 1 GiB of disk is free. Make room before documents are refused."
+    yield from _certificate()
     yield from _links()
     yield from _reactions()
     yield from _files()
@@ -85,6 +86,15 @@ def examine() -> Iterator[str]:
         for check in capability.checks:
             yield from import_string(check)()
     yield from _audit()
+
+
+def _certificate() -> Iterator[str]:
+    from django.conf import settings
+
+    from zhengtong.kernel.messages.identity import own_credentials
+
+    if settings.NODE.needs_certificate:
+        yield from own_credentials().problems(settings.NODE.name)
 
 
 def _links() -> Iterator[str]:

@@ -26,6 +26,10 @@ def add(words: Any) -> None:
     admit.add_argument("card", type=Path, help="the file with the neighbour's card")
     admit.add_argument("--replace", action="store_true", help="the neighbour has new keys")
     admit.set_defaults(run=admit_card)
+    way = acts.add_parser("route", help="let letters for a node leave by a neighbour")
+    way.add_argument("card", type=Path, help="the file with that node's card")
+    way.add_argument("--through", required=True, help="the neighbour's name")
+    way.set_defaults(run=add_route)
     listing = acts.add_parser("list", help="the neighbours and the state of their links")
     listing.set_defaults(run=list_neighbours)
 
@@ -48,22 +52,43 @@ def admit_card(chosen: argparse.Namespace) -> int:
 
     from zhengtong.kernel.directory.actors import node_actor
     from zhengtong.kernel.messages.membership import admit
-    from zhengtong.wire.errors import WireError
-    from zhengtong.wire.keys import NodeCard
 
-    try:
-        card = NodeCard.from_json(json.loads(chosen.card.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise CommandFailed(f"cannot read {chosen.card}: {error.strerror}") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise CommandFailed(f"{chosen.card} is not a card: {error}") from error
-    except WireError as error:
-        raise CommandFailed(f"the card is refused: {error.en}") from error
+    card = _read_card(chosen.card)
     _check(card, replace=chosen.replace)
     parent = settings.NODE.parent
     admit(node_actor({"messages.admit"}), card, is_parent=bool(parent and parent.name == card.node))
     key = card.signing_kid.hex()
     print(f"✓ {card.node} ({card.title}), key {key}. Compare the key by telephone.")
+    return 0
+
+
+def _read_card(path: Path) -> NodeCard:
+    from zhengtong.wire.errors import WireError
+    from zhengtong.wire.keys import NodeCard
+
+    try:
+        return NodeCard.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise CommandFailed(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CommandFailed(f"{path} is not a card: {error}") from error
+    except WireError as error:
+        raise CommandFailed(f"the card is refused: {error.en}") from error
+
+
+def add_route(chosen: argparse.Namespace) -> int:
+    """Write a node into the hop table. Compare its key by telephone, as for a neighbour."""
+    enter(chosen.node)
+    from zhengtong.kernel.directory.actors import node_actor
+    from zhengtong.kernel.errors import HouseError
+    from zhengtong.kernel.messages.membership import route
+
+    card = _read_card(chosen.card)
+    try:
+        route(node_actor({"messages.route"}), card, through=chosen.through)
+    except HouseError as error:
+        raise CommandFailed(error.message) from error
+    print(f"✓ {card.node} ({card.title}) is reached through {chosen.through}")
     return 0
 
 

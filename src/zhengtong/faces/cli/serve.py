@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zhengtong.faces.cli.start import CommandFailed, enter, require_ready
 
 if TYPE_CHECKING:
+    from zhengtong.faces.server.exchange_port import ExchangePort
     from zhengtong.faces.server.rsgi import Application
 
 
@@ -21,7 +22,7 @@ def add(words: Any) -> None:
 def serve(node_file: Path) -> int:
     """Supervise the node's processes until stopped; a crashed one is started again."""
     from zhengtong.faces.server.supervisor import Supervisor
-    from zhengtong.faces.server.web import PortTaken, web_children
+    from zhengtong.faces.server.web import PortTaken, ensure_port_free, web_children
 
     enter(node_file)
     from django.conf import settings
@@ -30,7 +31,15 @@ def serve(node_file: Path) -> int:
     require_ready()
     bake_static()
     try:
-        web = web_children(application, node.host, node.port, web_processes=node.web_processes)
+        if node.exchange:
+            ensure_port_free(*node.exchange)
+        web = web_children(
+            application,
+            node.host,
+            node.port,
+            web_processes=node.web_processes,
+            exchange=exchange_port if node.exchange else None,
+        )
     except PortTaken as error:
         raise CommandFailed(
             f"{error}. Stop what listens there, or change `listen` in {node_file}."
@@ -69,6 +78,7 @@ def _warm() -> None:
     import tantivy  # noqa: F401
     from django.db import connections
 
+    import zhengtong.faces.server.exchange_port
     import zhengtong.faces.wsgi
     import zhengtong.kernel.worker  # noqa: F401
 
@@ -92,6 +102,20 @@ def application() -> Application:
         threads=node.threads,
         upload_limit=(node.max_upload_mb + 8) << 20,
     )
+
+
+def exchange_port(application: Application) -> ExchangePort:
+    """Where other nodes are received, over TLS with certificates on both sides."""
+    from django.conf import settings
+
+    from zhengtong.faces.exchange import WITHOUT_CERTIFICATE
+    from zhengtong.faces.server.exchange_port import ExchangePort
+    from zhengtong.kernel.messages.identity import own_credentials
+
+    assert settings.NODE.exchange is not None
+    host, port = settings.NODE.exchange
+    shown = own_credentials()
+    return ExchangePort(application, host, port, shown.context, shown.judge, WITHOUT_CERTIFICATE)
 
 
 def bake_static() -> None:

@@ -10,6 +10,7 @@ from zhengtong.kernel.errors import AboveCeiling, Refused
 from zhengtong.kernel.labels import Level, may_enter
 from zhengtong.kernel.messages.models import Handling, Letter, Message
 from zhengtong.kernel.messages.outbox import post
+from zhengtong.kernel.messages.routes import ways_to
 
 
 def refused() -> QuerySet[Letter]:
@@ -24,7 +25,7 @@ def stuck() -> QuerySet[Letter]:
 
 def _unrepeated() -> QuerySet[Letter]:
     later = Letter.objects.filter(
-        message=OuterRef("message"), neighbour=OuterRef("neighbour"), id__gt=OuterRef("id")
+        message=OuterRef("message"), destination=OuterRef("destination"), id__gt=OuterRef("id")
     )
     return (
         Letter.objects.filter(~Exists(later))
@@ -42,14 +43,17 @@ def resend(act: Act, letter: int) -> Letter:
     found = must_find(Letter.objects.select_related("message", "neighbour", "sent"), pk=letter)
     if not (refused().filter(pk=letter).exists() or stuck().filter(pk=letter).exists()):
         raise Refused("这封信件没有被拒收，或者已经重发，不必再发。")
-    neighbour, message = found.neighbour, found.message
-    if not may_enter(message.level, neighbour.ceiling):
+    message = found.message
+    way = ways_to([found.destination]).get(found.destination)
+    if way is None or found.envelope:
+        raise Refused("这封信件是替别的节点转送的，或已没有送达的路径，请由发信节点重发。")
+    if not may_enter(message.level, way.ceiling):
         raise AboveCeiling(
-            f"“{neighbour.title}”最高只能接收“{Level(neighbour.ceiling).word}”信息，"
+            f"“{way.node.title}”最高只能接收“{Level(way.ceiling).word}”信息，"
             f"不能发送“{Level(message.level).word}”内容。"
         )
-    post(message, [neighbour], found.lane)
-    act.note(letter=letter, message=str(message.pk), to=neighbour.name)
+    post(message, [way], found.lane)
+    act.note(letter=letter, message=str(message.pk), to=way.destination)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from zhengtong.kernel.messages import facts, pieces
+from zhengtong.kernel.messages import facts, pieces, transit
 from zhengtong.kernel.messages.letter_body import unpack
 from zhengtong.kernel.messages.models import Arrival, Message, Neighbour
 from zhengtong.kernel.messages.reactions import reactions_to
@@ -24,7 +24,7 @@ def deliver(neighbour: Neighbour, letters: Sequence[Incoming]) -> Mapping[int, W
     for incoming in letters:
         number = incoming.letter.sequence
         try:
-            message = _read(incoming)
+            message = _read(neighbour, incoming)
         except WireError as error:
             errors[number] = error
             continue
@@ -84,15 +84,15 @@ def _message(incoming: Incoming) -> UUID | None:
     return content.message_id if content and content.kind != pieces.FilePiece.kind else None
 
 
-def _read(incoming: Incoming) -> Message | None:
-    """The message in a letter; None for a file piece, which is stored at once."""
-    if incoming.opened is None:
-        to = incoming.transit.header.destinations if incoming.transit else ()
-        raise WireError(Refusal.WRONG_RECIPIENT, f"addressed to {', '.join(to)}")
-    return _opened(incoming.opened)
+def _read(neighbour: Neighbour, incoming: Incoming) -> Message | None:
+    """The message in a letter; None for what is dealt with at once."""
+    if incoming.transit is not None:
+        transit.forward(neighbour, incoming.transit, incoming.letter.envelope)
+    return _opened(incoming.opened) if incoming.opened else None
 
 
 def _opened(opened: Opened) -> Message | None:
+    """The message in a letter; None for a piece of a file, or a receipt that was carried back."""
     content = opened.content
     if content.kind not in facts.kinds():
         raise WireError(Refusal.UNKNOWN_KIND, content.kind)
@@ -104,6 +104,9 @@ def _opened(opened: Opened) -> Message | None:
             raise ValueError("letter body: the subject holds a zero character")
         if isinstance(fact, pieces.FilePiece):
             pieces.receive(fact)
+            return None
+        if isinstance(fact, transit.Carried):
+            transit.note(fact)
             return None
     except (ValueError, facts.MalformedFact) as error:
         raise WireError(Refusal.MALFORMED, str(error)) from error

@@ -7,8 +7,9 @@ from functools import cache
 from django.conf import settings
 
 from zhengtong.kernel import moment
+from zhengtong.kernel.messages.credentials import Credentials
 from zhengtong.kernel.messages.keyfile import read_keys
-from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.kernel.messages.models import Neighbour, Route
 from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys
 
 
@@ -19,6 +20,12 @@ def own_keys() -> NodeKeys:
 
 
 @cache
+def own_credentials() -> Credentials:
+    """What this node shows when it speaks TLS with another, and whom it believes."""
+    return Credentials(settings.NODE.keys, moment.now)
+
+
+@cache
 def own_card() -> NodeCard:
     node = settings.NODE
     return NodeCard.issue(
@@ -26,7 +33,7 @@ def own_card() -> NodeCard:
         title=node.title,
         zone=node.zone.value,
         ceiling=int(node.ceiling),
-        url=node.url,
+        url=node.exchange_url,
         issued_at=moment.now(),
     )
 
@@ -34,9 +41,9 @@ def own_card() -> NodeCard:
 _cards: dict[bytes, NodeCard] = {}
 
 
-def card_of(neighbour: Neighbour) -> NodeCard:
-    """The verified card of a neighbour; verifying once per process and card is enough."""
-    raw = bytes(neighbour.card)
+def card_of(node: Neighbour | Route) -> NodeCard:
+    """The verified card of a known node; verifying once per process and card is enough."""
+    raw = bytes(node.card)
     if raw not in _cards:
         _cards[raw] = NodeCard.from_cbor(raw)
     return _cards[raw]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from zhengtong.kernel.commands import Act, command
+from zhengtong.kernel.commands import Act, command, must_find
 from zhengtong.kernel.errors import Refused
 from zhengtong.kernel.labels import Zone
-from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.kernel.messages.models import Neighbour, Route
 from zhengtong.wire.keys import NodeCard
 
 
@@ -26,3 +26,23 @@ def admit(act: Act, card: NodeCard, *, is_parent: bool = False) -> Neighbour:
     )
     act.note(node=card.node, key=card.signing_kid.hex())
     return neighbour
+
+
+@command("messages.route", title="登记转送路径")
+def route(act: Act, card: NodeCard, *, through: str) -> Route:
+    """Let letters for a node that is no neighbour leave by the neighbour `through`."""
+    neighbour = must_find(Neighbour.objects.all(), name=through)
+    if Neighbour.objects.filter(name=card.node).exists():
+        raise Refused(f"“{card.title}”与本节点直接相连，不必转送。")
+    made, _ = Route.objects.update_or_create(
+        name=card.node,
+        defaults={
+            "title": card.title,
+            "zone": card.zone,
+            "ceiling": card.ceiling,
+            "card": card.to_cbor(),
+            "neighbour": neighbour,
+        },
+    )
+    act.note(node=card.node, through=through, key=card.signing_kid.hex())
+    return made

@@ -49,6 +49,17 @@ class Neighbour(models.Model):
         return cbor2.loads(bytes(self.log_roots))[0][0] if self.log_roots else 0
 
 
+class Route(models.Model):
+    """A node that is no neighbour: letters for it leave by `neighbour`, sealed for its own card."""
+
+    name = models.CharField(max_length=63, unique=True)
+    title = models.CharField(max_length=80)
+    zone = models.CharField(max_length=8)
+    ceiling = models.PositiveSmallIntegerField()
+    card = models.BinaryField()
+    neighbour = models.ForeignKey(Neighbour, models.CASCADE, related_name="routes")
+
+
 class LinkLane(models.Model):
     """One lane of a link: the numbers and chains of wire.link.Lane."""
 
@@ -94,12 +105,17 @@ class Message(models.Model):
 
 
 class Letter(models.Model):
-    """A message to be carried to one node; `neighbour` is the next hop."""
+    """A message to be carried to one node, the `destination`; `neighbour` is the next hop.
+
+    `envelope` holds a letter in transit as it came; one of our own is sealed when its turn comes.
+    """
 
     id = models.BigAutoField(primary_key=True)
     message = models.ForeignKey(Message, models.CASCADE, related_name="letters")
     neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="+")
+    destination = models.CharField(max_length=63)
     lane = models.PositiveSmallIntegerField(default=2)
+    envelope = models.BinaryField(default=bytes)
     waiting = models.BooleanField(default=True)
     problem = models.CharField(max_length=300, default="")  # why it could not be sealed
     created_at = models.DateTimeField(default=moment.now)
@@ -175,6 +191,21 @@ class Receipt(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["neighbour", "lane", "last"])]
+
+
+class CarriedReceipt(models.Model):
+    """What a node further on than the neighbour says of a letter of ours: a log entry of its own,
+    and the receipt of inclusion (RFC 9942), carried back by the node before it."""
+
+    sent = models.ForeignKey(Sent, models.CASCADE, related_name="carried")
+    by = models.CharField(max_length=63)
+    event = models.CharField(max_length=20)
+    at = models.DateTimeField()
+    entry = models.BinaryField()
+    receipt = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sent", "by", "event"], name="carried_once")]
 
 
 class PeerStanding(models.Model):

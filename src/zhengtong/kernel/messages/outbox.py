@@ -14,7 +14,8 @@ from zhengtong.kernel.errors import AboveCeiling, Refused
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.labels import Level, may_enter
 from zhengtong.kernel.messages import facts, pieces
-from zhengtong.kernel.messages.models import Letter, Message, Neighbour
+from zhengtong.kernel.messages.models import Letter, Message
+from zhengtong.kernel.messages.routes import Way, ways_to
 
 if TYPE_CHECKING:
     from zhengtong.kernel.commands import Act
@@ -54,7 +55,7 @@ def _write_one(act: Act, telling: Telling) -> None:
     names |= {item.node for item in organisations}
     names.discard(settings.NODE.name)
     level = telling.about.level if telling.about else Level.PUBLIC
-    neighbours = _neighbours(names, level, telling)
+    ways = _ways(names, level, telling)
     message = Message.objects.create(
         id=new_id(),
         kind=telling.fact.kind,
@@ -66,31 +67,33 @@ def _write_one(act: Act, telling: Telling) -> None:
         at=act.now,
     )
     act.note(told=[*act.detail.get("told", ()), f"{telling.fact.kind} {message.pk}"])
-    if not neighbours:
+    if not ways:
         return
-    pieces.send_missing(telling.fact, level, neighbours, telling.lane, act.now)
-    post(message, neighbours, telling.lane)
+    pieces.send_missing(telling.fact, level, ways, telling.lane, act.now)
+    post(message, ways, telling.lane)
 
 
-def post(message: Message, neighbours: Iterable[Neighbour], lane: int) -> None:
-    """Put one message on its way to each of these neighbours."""
+def post(message: Message, ways: Iterable[Way], lane: int) -> None:
+    """Put one message on its way to each of these nodes."""
     Letter.objects.bulk_create(
-        [Letter(message=message, neighbour=neighbour, lane=lane) for neighbour in neighbours]
+        [
+            Letter(message=message, neighbour=way.neighbour, destination=way.destination, lane=lane)
+            for way in ways
+        ]
     )
 
 
-def _neighbours(names: set[str], level: int, telling: Telling) -> list[Neighbour]:
-    """The links the letters leave by; refuses an unknown node or one whose ceiling is too low."""
-    found = list(Neighbour.objects.filter(name__in=names)) if names else []
-    missing = names - {item.name for item in found}
-    if missing:
+def _ways(names: set[str], level: int, telling: Telling) -> list[Way]:
+    """How the letters leave; refuses an unknown node or one whose ceiling is too low."""
+    found = ways_to(names)
+    if missing := names - set(found):
         raise Refused(f"尚未与节点 {'、'.join(sorted(missing))} 建立连接，无法送达。请联系管理员。")
-    for neighbour in found:
-        if not may_enter(level, neighbour.ceiling):
+    for way in found.values():
+        if not may_enter(level, way.ceiling):
             raise AboveCeiling(
-                f"“{neighbour.title}”最高只能接收“{Level(neighbour.ceiling).word}”信息，"
+                f"“{way.node.title}”最高只能接收“{Level(way.ceiling).word}”信息，"
                 f"不能发送“{Level(level).word}”内容。"
             )
-        if neighbour.zone == "public" and not (telling.about and telling.about.open):
-            raise AboveCeiling(f"“{neighbour.title}”在外网，只能接收已批准公开的信息。")
-    return found
+        if way.node.zone == "public" and not (telling.about and telling.about.open):
+            raise AboveCeiling(f"“{way.node.title}”在外网，只能接收已批准公开的信息。")
+    return list(found.values())

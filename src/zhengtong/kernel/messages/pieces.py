@@ -18,7 +18,8 @@ from zhengtong.kernel import files
 from zhengtong.kernel.file_types import ALLOWED
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.messages.facts import Fact, FileRef, encode, fact, files_of
-from zhengtong.kernel.messages.models import IncomingFile, Letter, Message, Neighbour
+from zhengtong.kernel.messages.models import IncomingFile, Letter, Message
+from zhengtong.kernel.messages.routes import Way
 
 PIECE = 1 << 20
 MEDIA_TYPES = frozenset(kind.media_type for kind in ALLOWED)
@@ -46,17 +47,15 @@ def count(size: int) -> int:
     return max(1, -(-size // PIECE))
 
 
-def send_missing(
-    told: Fact, level: int, neighbours: Iterable[Neighbour], lane: int, at: datetime
-) -> None:
-    """Send the pieces of every file of a fact ahead of it, to the neighbours that lack them."""
+def send_missing(told: Fact, level: int, ways: Iterable[Way], lane: int, at: datetime) -> None:
+    """Send the pieces of every file of a fact ahead of it, to the nodes that lack them."""
     for reference in files_of(told):
         subject = subject_of(reference)
         letters = Letter.objects.filter(message__subject=subject)
         failed = letters.filter(~Q(problem="") | Q(sent__isnull=False) & ~Q(sent__refusal=""))
-        have = set(letters.values_list("neighbour_id", flat=True))
-        have -= set(failed.values_list("neighbour_id", flat=True))
-        lacking = [item for item in neighbours if item.pk not in have]
+        have = set(letters.values_list("destination", flat=True))
+        have -= set(failed.values_list("destination", flat=True))
+        lacking = [way for way in ways if way.destination not in have]
         if not lacking:
             continue
         messages = Message.objects.bulk_create(
@@ -76,9 +75,11 @@ def send_missing(
         )
         Letter.objects.bulk_create(
             [
-                Letter(message=message, neighbour=neighbour, lane=lane)
+                Letter(
+                    message=message, neighbour=way.neighbour, destination=way.destination, lane=lane
+                )
                 for message in messages
-                for neighbour in lacking
+                for way in lacking
             ]
         )
 

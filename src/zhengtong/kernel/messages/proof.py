@@ -165,9 +165,10 @@ def _audited(urns: set[str], found: Logged) -> None:
     stamped = AuditCheckpoint.objects.filter(size=stamp.size).first() if stamp else None
     head = stamped or newest
     leaves = AuditLeaf.objects.filter(index__lt=head.size).order_by("index")
-    node_at = merkle.nodes_of([bytes(leaf) for leaf in leaves.values_list("hash", flat=True)])
+    hash = own_keys().suite.hash
+    node_at = merkle.nodes_of([bytes(leaf) for leaf in leaves.values_list("hash", flat=True)], hash)
     proven = [
-        (canonical(entry), index, merkle.inclusion_proof(node_at, index, head.size))
+        (canonical(entry), index, merkle.inclusion_proof(node_at, index, head.size, hash))
         for entry in entries
         if (index := entry.leaf) is not None and index < head.size
     ]

@@ -14,9 +14,10 @@ from django.db.models import F
 from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.messages import exchange, facts, pieces
-from zhengtong.kernel.messages.identity import card_of, own_keys
+from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.letter_body import pack
 from zhengtong.kernel.messages.models import Letter, LinkLane, Message, Neighbour, Sent
+from zhengtong.kernel.messages.routes import Way, ways_to
 from zhengtong.wire.envelope import (
     MAX_ENVELOPE,
     SIGNATURE_ROOM,
@@ -68,22 +69,48 @@ def _seal_for(neighbour: Neighbour) -> bool:
     if not letters:
         return False
     _stay_behind(neighbour, letters)
-    audience = open_to([card_of(neighbour)], None, os.urandom)
-    prepared: dict[int, Unsigned] = {}
-    problems: dict[int, str] = {}
-    for letter in letters:
-        try:
-            prepared[letter.pk] = _prepare(letter, audience, together=len(letters) > 1)
-        except CANNOT_BE_SEALED as error:
-            problems[letter.pk] = str(error)[:300]
-    sealed = dict(zip(prepared, _signed(list(prepared.values()), len(letters) > 1), strict=True))
+    sealed, problems = _seal(letters)
     return _number(neighbour, letters, sealed, problems)
 
 
-def _signed(letters: list[Unsigned], together: bool) -> list[Sealed]:
-    if together and letters:
-        return sign_together(letters, own_keys())
-    return [sign_alone(letter, own_keys()) for letter in letters]
+def _seal(letters: list[Letter]) -> tuple[dict[int, Sealed], dict[int, str]]:
+    """Envelopes for these letters by their keys, and why some could not be sealed.
+
+    Letters in transit were sealed by the node that wrote them and go on untouched.
+    """
+    keys, together = own_keys(), len(letters) > 1
+    sealed = {
+        letter.pk: Sealed(bytes(letter.envelope), keys.suite.hash(bytes(letter.envelope)), b"")
+        for letter in letters
+        if letter.envelope
+    }
+    ways = ways_to(letter.destination for letter in letters)
+    audiences: dict[str, Audience] = {}
+    prepared: dict[int, Unsigned] = {}
+    problems: dict[int, str] = {}
+    for letter in letters:
+        if letter.pk in sealed:
+            continue
+        try:
+            to = letter.destination
+            if to not in audiences:
+                audiences[to] = _audience(ways.get(to))
+            prepared[letter.pk] = _prepare(letter, audiences[to], together=together)
+        except CANNOT_BE_SEALED as error:
+            problems[letter.pk] = str(error)[:300]
+    unsigned = list(prepared.values())
+    signed = (
+        sign_together(unsigned, keys)
+        if together and unsigned
+        else [sign_alone(letter, keys) for letter in unsigned]
+    )
+    return sealed | dict(zip(prepared, signed, strict=True)), problems
+
+
+def _audience(way: Way | None) -> Audience:
+    if way is None:
+        raise WireError(Refusal.NOT_A_NEIGHBOUR, "no way to that node is known any more")
+    return open_to([way.card], None, os.urandom)
 
 
 def _promote(neighbour: Neighbour) -> None:

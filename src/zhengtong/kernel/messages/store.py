@@ -14,7 +14,7 @@ from django.db.models import F, Min, QuerySet
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
-from zhengtong.kernel.messages import delivery
+from zhengtong.kernel.messages import delivery, transit
 from zhengtong.kernel.messages.delivery import storable
 from zhengtong.kernel.messages.identity import card_of, finder, own_keys
 from zhengtong.kernel.messages.logbook import DatabaseTiles
@@ -29,6 +29,7 @@ from zhengtong.kernel.messages.models import (
     Receipt,
     Sent,
 )
+from zhengtong.kernel.messages.routes import brought_by
 from zhengtong.wire.batch import NO_CHAIN, Batch, Head, Letter, Refused, Witnessed
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH
@@ -59,7 +60,7 @@ class DatabaseStore:
         return finder(*Neighbour.objects.all())
 
     def origins(self, peer: str) -> FindCard:
-        return finder(self._row(peer))
+        return brought_by(self._row(peer))
 
     def received(self, peer: str, lane: int) -> int:
         found = self._lane_rows(peer).filter(lane=lane).values_list("received", flat=True)
@@ -181,6 +182,7 @@ class DatabaseStore:
             at=held.at,
             body=held.body,
         )
+        transit.carry_back(row, lane, held)
         for refused in held.dead:
             Sent.objects.filter(neighbour=row, lane=lane, sequence=refused.sequence).update(
                 refusal=refused.code, refusal_detail=storable(refused.detail, 500)
@@ -245,7 +247,7 @@ class DatabaseStore:
     def _marks(
         self, table: type[Sent] | type[Arrival], peer: str, lane: int, first: int, last: int
     ) -> Mapping[int, Mark]:
-        rows = table._default_manager.filter(
+        rows = table.objects.filter(
             neighbour=self._row(peer), lane=lane, sequence__gte=first, sequence__lte=last
         ).values_list("sequence", "digest", "chain")
         return {number: Mark(bytes(digest), bytes(chain)) for number, digest, chain in rows}

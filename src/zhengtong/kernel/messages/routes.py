@@ -1,0 +1,62 @@
+"""The hop table: by which neighbour a letter for a node leaves, and whose letters one may bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zhengtong.kernel.messages.identity import card_of
+from zhengtong.kernel.messages.models import Neighbour, Route
+from zhengtong.wire.keys import FindCard, NodeCard
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A node that letters can be sent to, and the neighbour by which they leave: itself, or a hop.
+
+    A letter may be above neither the node's ceiling nor the neighbour's.
+    """
+
+    node: Neighbour | Route
+    neighbour: Neighbour
+
+    @property
+    def destination(self) -> str:
+        return self.node.name
+
+    @property
+    def ceiling(self) -> int:
+        return min(self.node.ceiling, self.neighbour.ceiling)
+
+    @property
+    def card(self) -> NodeCard:
+        return card_of(self.node)
+
+
+def ways_to(names: Iterable[str]) -> dict[str, Way]:
+    """The ways to these nodes, as far as they are known, by name."""
+    wanted = set(names)
+    if not wanted:
+        return {}
+    found = {item.name: way_to(item) for item in Neighbour.objects.filter(name__in=wanted)}
+    if left := wanted - set(found):
+        routes = Route.objects.filter(name__in=left).select_related("neighbour")
+        found |= {route.name: Way(route, route.neighbour) for route in routes}
+    return found
+
+
+def way_to(neighbour: Neighbour) -> Way:
+    """The way to a neighbour itself."""
+    return Way(neighbour, neighbour)
+
+
+def brought_by(neighbour: Neighbour) -> FindCard:
+    """Looks up the cards of the nodes whose letters this neighbour may bring, by signing key."""
+    known = [card_of(neighbour), *(card_of(route) for route in neighbour.routes.all())]
+    return {card.signing_kid: card for card in known}.get
+
+
+def anyone() -> FindCard:
+    """Looks up every card of the hop table and of the neighbours."""
+    known = [card_of(item) for table in (Neighbour, Route) for item in table.objects.all()]
+    return {card.signing_kid: card for card in known}.get

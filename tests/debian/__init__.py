@@ -1,0 +1,1 @@
+"""What needs a package of Debian that tools/debian installs; run by `make browser`."""

@@ -1,0 +1,168 @@
+"""Several hops: the envelope goes through untouched, and its receipts find their way back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from tests.federation.neighbour import Poser, a_fact, dial
+from zhengtong.kernel.messages import exchange, sealing
+from zhengtong.kernel.messages.facts import decode, encode
+from zhengtong.kernel.messages.letter_body import unpack
+from zhengtong.kernel.messages.models import (
+    Arrival,
+    CarriedReceipt,
+    Letter,
+    Message,
+    Neighbour,
+    Route,
+)
+from zhengtong.kernel.messages.outbox import post
+from zhengtong.kernel.messages.routes import ways_to
+from zhengtong.kernel.messages.transit import Carried
+from zhengtong.wire.batch import Letter as Numbered
+from zhengtong.wire.envelope import open_envelope
+from zhengtong.wire.errors import Refusal
+from zhengtong.wire.receipts import Event, Receipts, single, verify_single
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shenqiu(fugou: Poser) -> Poser:
+    """The other neighbour of the node under test; both have met it."""
+    other = Poser(fugou.node, "shenqiu").admitted()
+    for poser in (fugou, other):
+        dial(poser.batch())
+    return other
+
+
+def behind(neighbour: Poser, name: str, ceiling: int = 2, zone: str = "private") -> Poser:
+    """A node that is reached through this neighbour."""
+    far = Poser(neighbour.node, name, ceiling=ceiling)
+    Route.objects.create(
+        name=name,
+        title=name,
+        zone=zone,
+        ceiling=ceiling,
+        card=far.card.to_cbor(),
+        neighbour=Neighbour.objects.get(name=neighbour.name),
+    )
+    return far
+
+
+def given(poser: Poser, lane: int = 2) -> list[Numbered]:
+    """What the node under test now hands to this neighbour."""
+    while sealing.seal_waiting():
+        pass
+    letters = poser.read(exchange.compose(poser.name, lane)).letters
+    poser.hears(letters)
+    return list(letters)
+
+
+def take(poser: Poser, letters: list[Numbered], event: Event = Event.DELIVERED) -> None:
+    """The neighbour takes these letters and receipts them."""
+    events = {letter.sequence: event for letter in letters}
+    held = letters[-1].sequence
+    status, code, _ = dial(poser.batch(receipts=poser.receipt(letters, events), acknowledged=held))
+    assert (status, code) == (200, "")
+
+
+def test_a_letter_for_another_node_goes_on_untouched(fugou: Poser, shenqiu: Poser) -> None:
+    envelope = fugou.envelope(to=shenqiu.card, subject="urn:x")
+    assert dial(fugou.batch(*fugou.letters(envelope)))[0] == 200
+    (passed,) = given(shenqiu)
+    assert passed.envelope == envelope, "not a byte of it has changed"
+    opened = open_envelope(passed.envelope, shenqiu.keys, {fugou.card.signing_kid: fugou.card}.get)
+    assert unpack(opened.content.body)[2] == "urn:x"
+    message = Message.objects.get()
+    assert (bytes(message.body), message.pending) == (b"", False), "a hop reads nothing"
+
+
+def test_the_receipt_of_the_last_node_comes_back_to_the_first(fugou: Poser, shenqiu: Poser) -> None:
+    envelope = fugou.envelope(to=shenqiu.card)
+    dial(fugou.batch(*fugou.letters(envelope)))
+    take(shenqiu, given(shenqiu))
+    (back,) = given(fugou)
+    opened = open_envelope(back.envelope, fugou.keys, {fugou.node.signing_kid: fugou.node}.get)
+    told = decode(opened.content.kind, unpack(opened.content.body)[0])
+    assert isinstance(told, Carried)
+    card, entry = verify_single(
+        told.entry, told.receipt, {shenqiu.card.signing_kid: shenqiu.card}.get
+    )
+    assert (card.node, entry.event) == ("shenqiu", Event.DELIVERED)
+    assert entry.envelope_hash == fugou.keys.suite.hash(envelope)
+
+
+def test_our_own_letter_to_a_far_node_is_sealed_for_it_and_its_receipt_is_kept(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    xihua = behind(fugou, "xihua")
+    fact = a_fact()
+    message = Message.objects.create(
+        kind=fact.kind, body=encode(fact), level=1, origin="test", at=datetime.now(UTC)
+    )
+    post(message, ways_to(["xihua"]).values(), 2)
+    (letter,) = given(fugou)
+    find = {fugou.node.signing_kid: fugou.node}.get
+    assert open_envelope(letter.envelope, xihua.keys, find).content.message_id == message.pk
+    take(fugou, [letter])
+    assert not CarriedReceipt.objects.exists(), "a hop's receipt is no delivery"
+
+    passed_on = Numbered(7, letter.envelope)
+    run = Receipts.decode(xihua.receipt([passed_on], sender="fugou"))
+    told = Carried(message.pk, datetime.now(UTC), run.entries[0], single(run, 0, xihua.card.crypto))
+    assert dial(fugou.batch(*fugou.letters(fugou.envelope(told))))[0] == 200
+    kept = CarriedReceipt.objects.get()
+    assert (kept.by, kept.event, kept.sent.letter.message) == ("xihua", "delivered", message)
+
+
+def test_a_receipt_that_is_forged_or_of_another_letter_is_refused(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    xihua = behind(fugou, "xihua")
+    run = Receipts.decode(xihua.receipt([Numbered(1, b"never sent")], sender="fugou"))
+    receipt = single(run, 0, xihua.card.crypto)
+    for number, told in enumerate(
+        [
+            Carried(uuid4(), datetime.now(UTC), run.entries[0], receipt),
+            Carried(uuid4(), datetime.now(UTC), run.entries[0], receipt[:-1] + b"\x00"),
+        ],
+        1,
+    ):
+        letters = fugou.letters(fugou.envelope(told), first=number)
+        answer = fugou.read(dial(fugou.batch(*letters))[2])
+        assert [refused.sequence for refused in answer.refusals] == [number]
+
+
+def test_a_letter_that_cannot_go_on_is_refused_with_its_reason(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    """Nobody knows the way, or it would go back where it came from."""
+    for number, far in enumerate([Poser(fugou.node, "luyi"), behind(fugou, "xihua")], 1):
+        letters = fugou.letters(fugou.envelope(to=far.card), first=number)
+        answer = fugou.read(dial(fugou.batch(*letters))[2])
+        assert [refused.code for refused in answer.refusals] == [Refusal.WRONG_RECIPIENT]
+    assert not Letter.objects.exists()
+
+
+def test_a_hop_holds_the_ceilings_and_never_passes_into_the_public_zone(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    low = behind(shenqiu, "xihua", ceiling=0)
+    public = behind(shenqiu, "portal", zone="public")
+    for number, envelope in enumerate(
+        [fugou.envelope(to=public.card, level=0), _above(fugou, low)], 1
+    ):
+        answer = fugou.read(dial(fugou.batch(*fugou.letters(envelope, first=number)))[2])
+        assert [refused.code for refused in answer.refusals] == [Refusal.ABOVE_CEILING]
+    assert not Letter.objects.exists()
+    assert not any(Arrival.objects.values_list("envelope", flat=True)), "nor is it kept"
+
+
+def _above(fugou: Poser, low: Poser) -> bytes:
+    """A sender that believes the node to hold more than it may."""
+    generous = Poser(fugou.node, low.name)
+    return fugou.envelope(to=generous.card, level=1)
