@@ -26,6 +26,7 @@ from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
 from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
+from zhengtong.kernel.membership.queries import invitations, rotation
 from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.facts import encode
 from zhengtong.kernel.messages.identity import own_keys
@@ -160,6 +161,16 @@ def post_bulk(node: str, number: int) -> None:
 def reminders(clerk: str, document: str) -> int:
     """How often a document received here has been asked after."""
     return int(queries.incoming(actor(clerk)).get(document__id=document).reminders)
+
+
+def stages(node: str) -> list[str]:
+    """How far the invitations of a node have come, the newest first."""
+    return [str(item.stage) for item in invitations().filter(node=node)]
+
+
+def changing_keys() -> bool:
+    """Whether this node's change of keys is still under way."""
+    return rotation() is not None
 
 
 def link(node: str) -> dict[str, Any]:

@@ -129,7 +129,10 @@ RELEASER = (
     "portal.release portal.confirm_release portal.revise portal.reject portal.withdraw".split()
 )
 AUDITOR = "audit.read documents.export_evidence".split()
-KEEPER = "links.read messages.resend messages.retry".split()
+KEEPER = (
+    "links.read messages.resend messages.retry nodes.read membership.invite membership.withdraw "
+    "membership.approve membership.refuse membership.suspend membership.resume membership.expel"
+).split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,7 @@ def people(unit: Unit) -> Iterator[PersonPlan]:
         yield PersonPlan(f"{unit.key}-release", next(names), "信息公开审核", "", tuple(RELEASER))
         yield PersonPlan(f"{unit.key}-release2", next(names), "信息公开复核", "", tuple(RELEASER))
         yield PersonPlan(f"{unit.key}-keeper", next(names), "网络管理员", "", tuple(KEEPER))
+        yield PersonPlan(f"{unit.key}-keeper2", next(names), "网络管理员", "", tuple(KEEPER))
 
 
 SURNAMES = "陈林郑沈许顾江陆叶苏程傅夏方石姚谭邹熊孟秦"

@@ -20,6 +20,7 @@ FIRST = (Navigation("待办事项", "/"), Navigation("搜索", "/search"))
 LAST = (
     Navigation("审计", "/audit/", ("audit.read",)),
     Navigation("节点与连接", "/links/", ("links.read",)),
+    Navigation("入网节点", "/nodes/", ("nodes.read",)),
 )
 
 

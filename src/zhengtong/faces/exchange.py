@@ -29,6 +29,8 @@ STATUS = {
     Refusal.OVERSIZED: 413,
     Refusal.UNKNOWN_SENDER: 403,
     Refusal.NOT_A_NEIGHBOUR: 403,
+    Refusal.SUSPENDED: 403,
+    Refusal.EXPELLED: 403,
     Refusal.UNSIGNED: 401,
     Refusal.BAD_SIGNATURE: 401,
     Refusal.BAD_CERTIFICATE: 403,
@@ -52,9 +54,9 @@ def dial(request: HttpRequest) -> HttpResponse:
         with plain_errors():
             response = answer(data)
     except WireError as error:
-        return _refuse(error.code.value, error.zh, STATUS.get(error.code, 409))
+        return refusal(error.code.value, error.zh, STATUS.get(error.code, 409))
     except Unavailable as error:
-        return _refuse("unavailable", error.message, 503)
+        return refusal("unavailable", error.message, 503)
     ring()
     return HttpResponse(response, content_type="application/cbor")
 
@@ -79,6 +81,7 @@ def require_own(batch: bytes, node: str | None) -> None:
         raise BadCertificate(Fault.WRONG_NODE, f"certificate of {node}, batch of another")
 
 
-def _refuse(code: str, text: str, status: int) -> HttpResponse:
+def refusal(code: str, text: str, status: int) -> HttpResponse:
+    """A typed refusal: a code for the program, words for its administrator."""
     body = json.dumps({"refused": code, "text": text}, ensure_ascii=False)
     return HttpResponse(body, content_type="application/json; charset=utf-8", status=status)

@@ -6,13 +6,15 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 
-from zhengtong.faces import exchange
+from zhengtong.faces import exchange, joining
 from zhengtong.kernel.capability import capabilities
 
 face = "public" if settings.PUBLIC_FACE else "office"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("exchange", login_not_required(exchange.dial)),  # signed by the neighbour's own key
+    path("exchange/join", login_not_required(joining.join)),  # signed, and with a one-time token
+    path("exchange/rekey", login_not_required(joining.rekey)),  # signed by a recovery key
     *(
         path(prefix, include(urlconf))
         for capability in capabilities()

@@ -15,6 +15,16 @@ from zhengtong.kernel.directory.models import (
 from zhengtong.kernel.directory.sessions import OpenSession
 from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.flow.models import Case, Step
+from zhengtong.kernel.membership.models import (
+    Approval,
+    DirectoryVersion,
+    FormerCard,
+    Invitation,
+    JoinAttempt,
+    Member,
+    Rotation,
+    RotationAnswer,
+)
 from zhengtong.kernel.messages.models import (
     Arrival,
     CarriedReceipt,
@@ -45,6 +55,7 @@ from zhengtong.kernel.tasks import Task
 
 __all__ = [
     "Appointment",
+    "Approval",
     "Arrival",
     "AuditCheckpoint",
     "AuditEntry",
@@ -55,10 +66,14 @@ __all__ = [
     "Cosignature",
     "Counter",
     "Day",
+    "DirectoryVersion",
     "Division",
+    "FormerCard",
     "Grant",
     "Handling",
     "IncomingFile",
+    "Invitation",
+    "JoinAttempt",
     "Lease",
     "Letter",
     "LinkAlarm",
@@ -66,6 +81,7 @@ __all__ = [
     "LogBlock",
     "LogHead",
     "LogTile",
+    "Member",
     "Message",
     "Named",
     "Neighbour",
@@ -78,6 +94,8 @@ __all__ = [
     "Post",
     "PostDuty",
     "Receipt",
+    "Rotation",
+    "RotationAnswer",
     "Route",
     "Sent",
     "SignInAttempt",

@@ -24,6 +24,7 @@ from zhengtong.kernel.capability import capabilities
 from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.extraction import extract_text
 from zhengtong.kernel.files import StoredFile, path_of
+from zhengtong.kernel.membership import upkeep
 from zhengtong.kernel.messages import reactions, sealing, timers
 from zhengtong.kernel.messages.courier import couriers
 from zhengtong.kernel.messages.identity import own_keys
@@ -51,6 +52,7 @@ class Worker:
             ("indexing", self.indexer.work),
             ("audit", self.seal_audit),
             ("stamping", Stamper(self.name).work),
+            ("membership", upkeep.work),
             *(
                 (path, import_string(path))
                 for capability in capabilities()

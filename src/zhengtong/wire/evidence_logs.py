@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from zhengtong.wire import merkle, timestamp
 from zhengtong.wire.checkpoint import Checkpoint, parse_checkpoint, verify_checkpoint, witnessed_at
@@ -109,21 +112,29 @@ def _meaning(case: Case, data: bytes, under: _Sealed) -> tuple[str, str]:
 def _judge_witnesses(case: Case, under: _Sealed) -> None:
     """Who else signed that this log had only grown until then."""
     for name, payload in parse_checkpoint(under.data)[2]:
-        card = case.card_of(name)
-        if card is None:
+        cards = [card for card in case.cards.values() if card.node == name]
+        if not cards:
             continue  # the log's own line, or a witness this file has no card of
         line = f"— {name} {base64.b64encode(payload).decode()}".encode()
         try:
-            at = witnessed_at(under.head, line, card)
+            at = _witnessed(under.head, line, cards)
         except WireError as problem:
             case.refused(under.where, problem)
             continue
-        case.dated.append(Dated(frozenset(under.letters), at, who(card), stamped=False))
+        case.dated.append(Dated(frozenset(under.letters), at, who(cards[-1]), stamped=False))
         case.proven(
             under.where,
-            f"由{who(card)}于{when(at)}核验并会签",
+            f"由{who(cards[-1])}于{when(at)}核验并会签",
             f"was verified and cosigned by {name} at {when(at)}",
         )
+
+
+def _witnessed(head: Checkpoint, line: bytes, cards: Sequence[NodeCard]) -> datetime:
+    """When; a node that has changed keys may have signed with former ones. Raises WireError."""
+    for card in cards[:-1]:
+        with suppress(WireError):
+            return witnessed_at(head, line, card)
+    return witnessed_at(head, line, cards[-1])
 
 
 def _judge_stamp(case: Case, where: Name, token: bytes, under: _Sealed) -> None:

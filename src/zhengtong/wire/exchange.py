@@ -154,6 +154,7 @@ class Exchange:
         self, name: str, lane: int, refusing: WireError | None, room: int, wanted: int
     ) -> Batch:
         peer, state, now = self.store.peer(name), self.store.lane(name, lane), self.now()
+        peer.require_standing()
         epoch, log = self.store.log()
         letters, state = self._going(peer, state, room)
         issued, refusals, state = self._receipts(state, epoch, log)
@@ -190,8 +191,7 @@ class Exchange:
     def _accept(self, batch: Batch, letters: Sequence[Incoming]) -> Accepted:
         standing, now = batch.standing, self.now()
         peer = self.store.peer(standing.sender)
-        if peer.suspended:
-            raise WireError(Refusal.NOT_A_NEIGHBOUR, f"{peer.name} is suspended")
+        peer.require_standing()
         state = self.store.lane(peer.name, standing.lane)
         require_fresh(standing, state.heard, now, patient=peer.patient)
         epoch, log = self._own_log(peer.name, standing)

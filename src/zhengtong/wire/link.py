@@ -94,18 +94,28 @@ class Peer:
     """What this end knows of a neighbour beside the lanes.
 
     `met`: the two have exchanged batches since either was set up or restored; nothing is numbered
-    before. `patient`: its road may take days. `witnessed`: how far it has cosigned our log.
+    before. `former`: cards it had before it changed keys, whose signatures still hold. `patient`:
+    its road may take days. `witnessed`: how far it has cosigned our log.
     `cosigned`: our newest line under its log's checkpoint, as it travels.
     """
 
     name: str
     card: NodeCard
     suspended: bool = False
+    expelled: bool = False
+    former: tuple[NodeCard, ...] = ()
     met: bool = False
     patient: bool = False
     seen: Seen = NO_LOG
     witnessed: Witnessed = NOT_SEEN
     cosigned: bytes | None = None
+
+    def require_standing(self) -> None:
+        """Raises WireError (expelled, suspended) unless we exchange with this neighbour."""
+        if self.expelled:
+            raise WireError(Refusal.EXPELLED, self.name)
+        if self.suspended:
+            raise WireError(Refusal.SUSPENDED, self.name)
 
 
 @dataclass(frozen=True)

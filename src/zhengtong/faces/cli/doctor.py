@@ -34,9 +34,9 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _audit() -> Iterator[str]:
     from zhengtong.kernel import audit
-    from zhengtong.kernel.messages.identity import own_card
+    from zhengtong.kernel.messages.identity import own_cards
 
-    yield from audit.problems(own_card())
+    yield from audit.problems(*own_cards())
 
 
 def _rebuild() -> int:
@@ -72,6 +72,7 @@ def examine() -> Iterator[str]:
         own_keys()
     except (FileNotFoundError, WireError) as error:
         yield f"the node's keys cannot be read ({error}). Restore keys/ from the backup."
+        return
     mode = settings.NODE.keys.stat().st_mode & 0o077
     if mode:
         yield f"others can read {settings.NODE.keys}. Run: chmod 700 {settings.NODE.keys}"
@@ -79,6 +80,7 @@ def examine() -> Iterator[str]:
         yield "less than 1 GiB of disk is free. Make room before documents are refused."
     yield from _certificate()
     yield from _links()
+    yield from _certificates()
     yield from _reactions()
     yield from _files()
     yield from stamping.problems()
@@ -109,6 +111,19 @@ def _links() -> Iterator[str]:
     stuck = Letter.objects.exclude(problem="").count()
     if stuck:
         yield f"{stuck} letters could not be sealed; see the page 节点与连接"
+
+
+def _certificates() -> Iterator[str]:
+    """Those of the nodes below; our own is looked at as it is used."""
+    from django.conf import settings
+
+    from zhengtong.kernel.membership.queries import warnings
+
+    for node, days in warnings():
+        if node == settings.NODE.name:
+            continue
+        ends = f"ends in {days} days" if days >= 0 else "has ended"
+        yield f"the certificate of {node} {ends}. Run there: zhengtong node renew-certificate"
 
 
 def _reactions() -> Iterator[str]:

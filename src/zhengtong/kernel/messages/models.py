@@ -31,6 +31,8 @@ class Neighbour(models.Model):
     road = models.CharField(max_length=8, default="https")
     is_parent = models.BooleanField(default=False)
     suspended = models.BooleanField(default=False)
+    expelled = models.BooleanField(default=False)
+    recovery = models.BinaryField(default=bytes)  # its recovery card, empty without one
     last_contact = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=200, default="")
@@ -155,6 +157,7 @@ class Sent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["neighbour", "lane", "sequence"], name="sent_once")
         ]
+        indexes = [models.Index(fields=["id"], name="sent_refused", condition=~Q(refusal=""))]
 
 
 class Arrival(models.Model):

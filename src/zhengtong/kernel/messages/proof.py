@@ -12,7 +12,13 @@ from django.conf import settings
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.audit import AuditCheckpoint, AuditEntry, AuditLeaf, canonical
-from zhengtong.kernel.messages.identity import card_of, finder, own_card, own_keys
+from zhengtong.kernel.messages.identity import (
+    card_of,
+    finder,
+    former_cards,
+    own_card,
+    own_keys,
+)
 from zhengtong.kernel.messages.models import Arrival, Cosignature, Message, Receipt, Sent
 from zhengtong.kernel.messages.spans import spans_of
 from zhengtong.kernel.messages.store import log_of
@@ -20,6 +26,7 @@ from zhengtong.kernel.stamping import Stamp
 from zhengtong.wire import merkle
 from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint
 from zhengtong.wire.envelope import open_envelope
+from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.evidence import (
     About,
     Evidence,
@@ -30,6 +37,7 @@ from zhengtong.wire.evidence import (
     LoggedEntry,
     pack,
 )
+from zhengtong.wire.keys import NodeCard
 from zhengtong.wire.receipts import Entry, Receipts, log_name, single
 
 
@@ -77,7 +85,12 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
     return pack(
         Evidence(
             about=About(title, subject, settings.NODE.name, moment.now()),
-            cards=(own_card().to_cbor(), *(card_of(item).to_cbor() for item in others)),
+            cards=(
+                own_card().to_cbor(),
+                *(card_of(item).to_cbor() for item in others),
+                # Keys change, and what was signed with a former one stays signed.
+                *former_cards([settings.NODE.name, *(item.name for item in others)]),
+            ),
             files=tuple(files),
             letters=(
                 *(EvidenceLetter(bytes(s.envelope), bytes(s.disclosure) or None) for s in sent),
@@ -94,9 +107,17 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
 
 
 def _received(arrival: Arrival) -> EvidenceLetter:
-    """A letter we hold, opened with our own key."""
+    """A letter we hold, opened with our own key; as it came if that key has been changed since."""
     envelope = bytes(arrival.envelope)
-    opened = open_envelope(envelope, own_keys(), finder(arrival.neighbour))
+    cards = map(NodeCard.from_cbor, former_cards([arrival.neighbour.name]))
+    former = {card.signing_kid: card for card in cards}
+    find = finder(arrival.neighbour)
+    try:
+        opened = open_envelope(envelope, own_keys(), lambda kid: find(kid) or former.get(kid))
+    except WireError as error:
+        if error.code is not Refusal.UNDECRYPTABLE:
+            raise
+        return EvidenceLetter(envelope, None)
     return EvidenceLetter(envelope, opened.disclosure)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from zhengtong.kernel.messages.identity import card_of
+from zhengtong.kernel.messages.identity import card_of, recovery_of
 from zhengtong.kernel.messages.models import Neighbour, Route
 from zhengtong.wire.keys import FindCard, NodeCard
 
@@ -32,15 +32,22 @@ class Way:
     def card(self) -> NodeCard:
         return card_of(self.node)
 
+    @property
+    def recovery(self) -> NodeCard | None:
+        """The card of its recovery key, for which letters are sealed as well."""
+        return recovery_of(self.node) if isinstance(self.node, Neighbour) else None
+
 
 def ways_to(names: Iterable[str]) -> dict[str, Way]:
     """The ways to these nodes, as far as they are known, by name."""
     wanted = set(names)
     if not wanted:
         return {}
-    found = {item.name: way_to(item) for item in Neighbour.objects.filter(name__in=wanted)}
+    neighbours = Neighbour.objects.filter(name__in=wanted, expelled=False)
+    found = {item.name: way_to(item) for item in neighbours}
     if left := wanted - set(found):
-        routes = Route.objects.filter(name__in=left).select_related("neighbour")
+        known = Route.objects.filter(name__in=left, neighbour__expelled=False)
+        routes = known.select_related("neighbour")
         found |= {route.name: Way(route, route.neighbour) for route in routes}
     return found
 

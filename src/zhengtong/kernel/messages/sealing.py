@@ -110,7 +110,7 @@ def _seal(letters: list[Letter]) -> tuple[dict[int, Sealed], dict[int, str]]:
 def _audience(way: Way | None) -> Audience:
     if way is None:
         raise WireError(Refusal.NOT_A_NEIGHBOUR, "no way to that node is known any more")
-    return open_to([way.card], None, os.urandom)
+    return open_to([way.card], way.recovery, os.urandom)
 
 
 def _promote(neighbour: Neighbour) -> None:

@@ -16,7 +16,7 @@ from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.messages import delivery, transit
 from zhengtong.kernel.messages.delivery import storable
-from zhengtong.kernel.messages.identity import card_of, finder, own_keys
+from zhengtong.kernel.messages.identity import accepted_cards, card_of, finder, own_keys
 from zhengtong.kernel.messages.logbook import DatabaseTiles
 from zhengtong.kernel.messages.models import (
     Arrival,
@@ -73,6 +73,8 @@ class DatabaseStore:
             name=row.name,
             card=card_of(row),
             suspended=row.suspended,
+            expelled=row.expelled,
+            former=accepted_cards(row),
             met=row.last_contact is not None,
             patient=row.road != "https",
             seen=Seen(row.log_epoch, roots, row.log_at),
