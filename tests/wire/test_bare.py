@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zhengtong.wire import bare
-from zhengtong.wire.bare_suite import READING
+from zhengtong.wire.bare_suite import READING, READING_GM
+from zhengtong.wire.gm import GM
 from zhengtong.wire.intl import INTL
+from zhengtong.wire.suite import Suite
 
 # RFC 8032 §7.1: public key, message, signature.
 EXAMPLES = [
@@ -114,6 +116,30 @@ def test_rsa_of_the_library_holds() -> None:
     assert not holds(signature[:-1] + bytes((signature[-1] ^ 1,)))
     assert not holds(b"\x00" + signature)
     assert not holds(signature, modulus=modulus >> 1024)
+
+
+def test_sm2_and_sm3_are_judged_as_by_the_libraries() -> None:
+    """The libraries themselves are held against the annexes of GB/T 32905 and 32918."""
+    assert bare.sm3(b"abc").hex() == (
+        "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
+    )
+    for length in (0, 1, 55, 56, 63, 64, 65, 200):
+        assert bare.sm3(bytes(length)) == GM.hash(bytes(length))
+    handle, _ = GM.generate(lambda length: bytes(range(length)))
+    public, signature = GM.public(handle), GM.sign(handle, b"text")
+    assert READING_GM.verify(public, signature, b"text")
+    assert not READING_GM.verify(public, signature, b"other")
+    for position in range(0, 64, 5):
+        changed = bytearray(signature)
+        changed[position] ^= 1
+        assert not READING_GM.verify(public, bytes(changed), b"text")
+    assert not READING_GM.verify(public[:-1] + bytes((public[-1] ^ 1,)), signature, b"text")
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(READING, INTL), (READING_GM, GM)])
+def test_both_suites_go_by_the_same_numbers(ours: Suite, theirs: Suite) -> None:
+    for name in Suite.__annotations__:
+        assert getattr(ours, name) == getattr(theirs, name)
 
 
 @pytest.mark.parametrize(

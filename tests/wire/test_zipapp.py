@@ -66,3 +66,13 @@ def test_the_same_sources_give_the_same_file(verifier: Path, tmp_path: Path) -> 
     again = tmp_path / "again.pyz"
     subprocess.run([sys.executable, ROOT / "tools" / "zipapp", again], check=True)
     assert again.read_bytes() == verifier.read_bytes()
+
+
+def test_a_file_in_the_commercial_suite_is_judged_likewise(
+    verifier: Path, tmp_path: Path, suite: str
+) -> None:
+    """The fixture turns the builders to either suite."""
+    file = tmp_path / f"good-{suite}"
+    file.write_bytes(pack(evidence()))
+    done = judged(verifier, file)
+    assert done.returncode == 0, done.stdout + done.stderr

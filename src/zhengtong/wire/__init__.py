@@ -27,7 +27,8 @@ works alone. Read it in this order:
 try:
     from zhengtong.wire import intl as intl  # registers the default suite
 except ImportError:  # the one-file verifier on a machine without libraries
-    from zhengtong.wire.bare_suite import READING
+    from zhengtong.wire.bare_suite import READING, READING_GM
     from zhengtong.wire.suite import register
 
     register(READING)
+    register(READING_GM)

@@ -1,4 +1,4 @@
-"""Checking signatures with nothing but Python's own integers: Ed25519, ECDSA, RSA.
+"""Checking signatures with nothing but Python's own integers: Ed25519, ECDSA, RSA, SM2 with SM3.
 
 For the verifier that a person carries to a machine without any library. Only public values pass
 through here, so the time it takes may show them. Nothing here can sign.
@@ -173,3 +173,80 @@ def rsa_holds(modulus: int, exponent: int, signature: bytes, digest_info: bytes)
         return False
     found = pow(int.from_bytes(signature, "big"), exponent, modulus).to_bytes(size, "big")
     return found == b"\x00\x01" + b"\xff" * padding + b"\x00" + digest_info
+
+
+SM2 = Curve(
+    p=0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF,
+    b=0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93,
+    n=0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123,
+    base=(
+        0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7,
+        0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0,
+    ),
+)
+"""GB/T 32918.5."""
+_SM2_ID = b"1234567812345678"
+
+
+def sm2_holds(public: bytes, signature: bytes, message: bytes) -> bool:
+    """GB/T 32918.2 §7 with SM3; the key is 04‖x‖y, the signature r‖s."""
+    point = sm2_point(public)
+    if point is None or len(signature) != 64:
+        return False
+    about = (SM2.p - 3, SM2.b, *SM2.base, *point)
+    identity = (8 * len(_SM2_ID)).to_bytes(2, "big") + _SM2_ID
+    hashed = sm3(sm3(identity + b"".join(n.to_bytes(32, "big") for n in about)) + message)
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    both = (r + s) % SM2.n
+    if not (0 < r < SM2.n and 0 < s < SM2.n and both):
+        return False
+    found = _sum(SM2, _multiple(SM2, s, SM2.base), _multiple(SM2, both, point))
+    return found is not None and (int.from_bytes(hashed, "big") + found[0]) % SM2.n == r
+
+
+def sm2_point(public: bytes) -> tuple[int, int] | None:
+    """The point of a public key; None if these bytes are none."""
+    x, y = int.from_bytes(public[1:33], "big"), int.from_bytes(public[33:], "big")
+    if len(public) != 65 or public[0] != 4 or not (x < SM2.p and y < SM2.p):
+        return None
+    return (x, y) if (y * y - x**3 + 3 * x - SM2.b) % SM2.p == 0 else None
+
+
+def sm3(data: bytes) -> bytes:
+    """GB/T 32905."""
+    padded = data + b"\x80" + bytes(-(len(data) + 9) % 64) + (8 * len(data)).to_bytes(8, "big")
+    state = _SM3_START
+    for at in range(0, len(padded), 64):
+        state = _sm3_block(state, padded[at : at + 64])
+    return b"".join(word.to_bytes(4, "big") for word in state)
+
+
+_SM3_START = (
+    *(0x7380166F, 0x4914B2B9, 0x172442D7, 0xDA8A0600),
+    *(0xA96F30BC, 0x163138AA, 0xE38DEE4D, 0xB0FB0E4E),
+)
+
+
+def _turn(word: int, by: int) -> int:
+    return (word << by % 32 | word >> (32 - by % 32)) & 0xFFFFFFFF
+
+
+def _sm3_block(state: tuple[int, ...], block: bytes) -> tuple[int, ...]:
+    words = [int.from_bytes(block[at : at + 4], "big") for at in range(0, 64, 4)]
+    for j in range(16, 68):
+        mixed = words[j - 16] ^ words[j - 9] ^ _turn(words[j - 3], 15)
+        mixed ^= _turn(mixed, 15) ^ _turn(mixed, 23)
+        words.append(mixed ^ _turn(words[j - 13], 7) ^ words[j - 6])
+    a, b, c, d, e, f, g, h = state
+    for j in range(64):
+        first = j < 16
+        shifted = _turn(0x79CC4519 if first else 0x7A879D8A, j)
+        one = _turn((_turn(a, 12) + e + shifted) & 0xFFFFFFFF, 7)
+        two = one ^ _turn(a, 12)
+        left = a ^ b ^ c if first else a & b | a & c | b & c
+        right = e ^ f ^ g if first else e & f | ~e & g
+        left = (left + d + two + (words[j] ^ words[j + 4])) & 0xFFFFFFFF
+        right = (right + h + one + words[j]) & 0xFFFFFFFF
+        right ^= _turn(right, 9) ^ _turn(right, 17)
+        a, b, c, d, e, f, g, h = left, a, _turn(b, 9), c, right, e, _turn(f, 19), g
+    return tuple(old ^ new for old, new in zip(state, (a, b, c, d, e, f, g, h), strict=True))

@@ -1,4 +1,4 @@
-"""The international suite on a Python without any library: it reads, and can keep no secret.
+"""Both suites on a Python without any library: they read, and can keep no secret.
 
 The one-file verifier falls back on it. What would need a private key or a cipher is refused.
 """
@@ -74,4 +74,29 @@ class ReadingSuite:
         )
 
 
+class ReadingGmSuite(ReadingSuite):
+    """The same part of `gm` (gm.py)."""
+
+    name = "gm"
+    signature_algorithm = -66101
+    wrap_algorithm = -66102
+    content_algorithm = -66103
+    hash_algorithm = -66104
+    tree_signature_algorithm = -66106
+    tree_algorithm = -66107
+    note_algorithm = 255
+    key_length = 16
+
+    def hash(self, data: bytes) -> bytes:
+        return bare.sm3(data)
+
+    def check_public(self, signing: bytes, agreement: bytes) -> None:
+        if bare.sm2_point(signing) is None or bare.sm2_point(agreement) is None:
+            raise ValueError("no public key")
+
+    def verify(self, public: bytes, signature: bytes, message: bytes) -> bool:
+        return bare.sm2_holds(public, signature, message)
+
+
 READING = ReadingSuite()
+READING_GM = ReadingGmSuite()
