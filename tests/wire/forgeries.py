@@ -6,7 +6,6 @@ Every forger mends all hashes of the file, so that nothing but the proofs inside
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from datetime import timedelta
 
 from tests.wire import stamps
@@ -49,8 +48,9 @@ def forged_receipt(whole: Evidence) -> Evidence:
     return dataclasses.replace(whole, receipts=(receipt_for(bytes(32)),))
 
 
-def receipt_for(envelope_hash: bytes, keys: NodeKeys = FUGOU) -> EvidenceReceipt:
-    """A node's receipt for an envelope, in its standard form."""
+def receipt_for(envelope_hash: bytes, keys: NodeKeys | None = None) -> EvidenceReceipt:
+    """A node's receipt for an envelope, in its standard form; by default fugou's."""
+    keys = keys or FUGOU
     delivered = entry(12, envelope_hash=envelope_hash, by=keys.node, receiver=keys.node)
     run = receipts(delivered, keys=keys)
     return EvidenceReceipt(run.entries[0], single(run, 0, keys.suite))
@@ -80,7 +80,7 @@ def foreign_span(whole: Evidence) -> Evidence:
 
 
 def strangers_receipt(whole: Evidence) -> Evidence:
-    digest = hashlib.sha256(whole.letters[0].envelope).digest()
+    digest = FUGOU.suite.hash(whole.letters[0].envelope)
     return dataclasses.replace(whole, receipts=(receipt_for(digest, SHENQIU),))
 
 

@@ -1,24 +1,26 @@
 """A verifier by a stranger: written from docs/protocol.md alone, importing nothing of ours.
 
-Only the international suite. Whatever breaks a rule raises `Wrong`, or an error of a library.
+All nodes of one file or vector are of one suite here (`speak`); only letters of the international
+suite are opened. Whatever breaks a rule raises `Wrong`, or an error of a library.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 from typing import Any
 
 import cbor2
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
+from tests.wire.stranger_suites import SUITES
+
 TYPE = "application/vnd.zhengtong.{}+cose"
 Cards = dict[bytes, dict[str, Any]]
+_spoken = ["intl"]
 
 
 class Wrong(Exception):
@@ -30,8 +32,18 @@ def need(condition: object, why: str = "") -> None:
         raise Wrong(why)
 
 
+def speak(suite: str) -> None:
+    """From now on, all nodes are of this suite."""
+    _spoken[0] = suite
+
+
+def suite() -> Any:
+    return SUITES[_spoken[0]]
+
+
 def h(*parts: bytes) -> bytes:
-    return hashlib.sha256(b"".join(parts)).digest()
+    digest: bytes = suite().hash(b"".join(parts))
+    return digest
 
 
 # §2 Encoding
@@ -78,7 +90,7 @@ def sequence(data: bytes) -> list[bytes]:
 
 
 def holds(public: bytes, signature: bytes, message: bytes) -> None:
-    Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    suite().holds(public, signature, message)
 
 
 def to_be_signed(protected: bytes, payload: bytes) -> bytes:
@@ -98,10 +110,10 @@ def verify_sign1(data: bytes, kind: str, public: bytes) -> bytes:
     header, protected, payload, signature = sign1(data, kind)
     need(header[4] == h(public)[:8], "another key")
     message = to_be_signed(protected, payload)
-    if header[1] == -19:
+    if header[1] == suite().signature:
         holds(public, signature, message)
     else:
-        need(header[1] == -66001)
+        need(header[1] == suite().tree_signature)
         size, index, path, root_signature = decode(signature)
         root = follow(h(b"\0", message), index, size, path)
         statement = b"zhengtong signed tree v1\0" + size.to_bytes(8, "big") + root
@@ -115,7 +127,7 @@ def verify_sign1(data: bytes, kind: str, public: bytes) -> bytes:
 def card(data: bytes) -> dict[str, Any]:
     fields: dict[str, Any] = decode(sign1(data, "card")[2])
     names = "node title zone ceiling url suite signing agreement issued_at".split()
-    need(sorted(fields) == sorted(names) and fields["suite"] == "intl")
+    need(sorted(fields) == sorted(names) and fields["suite"] == suite().name)
     verify_sign1(data, "card", fields["signing"])
     return fields
 
@@ -140,7 +152,9 @@ def envelope(data: bytes, cards: Cards) -> dict[int, Any]:
 
 
 def disclosed(claims: dict[int, Any], plaintext: bytes) -> list[Any]:
-    need(claims[-70006] == -16 and h(plaintext) == claims[-70007], "another content")
+    need(
+        claims[-70006] == suite().hash_number and h(plaintext) == claims[-70007], "another content"
+    )
     content: list[Any] = decode(plaintext)
     return content
 
@@ -241,7 +255,7 @@ def checkpoint(note: bytes, card: dict[str, Any]) -> tuple[str, int, bytes, str,
     lines = [line.removeprefix("— ").split(" ") for line in signatures.strip().split("\n")]
     (own,) = [base64.b64decode(mark) for name, mark in lines if name == origin]
     need(origin.split("/")[0] == card["node"])
-    need(own[:4] == h(origin.encode(), b"\n\1", card["signing"])[:4])
+    need(own[:4] == h(origin.encode(), b"\n", suite().note, card["signing"])[:4])
     holds(card["signing"], own[4:], (text + "\n").encode())
     return origin, int(size), base64.b64decode(root, validate=True), text + "\n", lines
 
@@ -250,7 +264,7 @@ def cosigned(text: str, mark: str, card: dict[str, Any]) -> int:
     """When the neighbour says it has verified the checkpoint, in seconds."""
     line = base64.b64decode(mark, validate=True)
     seconds = int.from_bytes(line[4:12], "big")
-    need(line[:4] == h(card["node"].encode(), b"\n\4", card["signing"])[:4])
+    need(line[:4] == h(card["node"].encode(), b"\n", suite().cosignature, card["signing"])[:4])
     holds(card["signing"], line[12:], f"cosignature/v1\ntime {seconds}\n{text}".encode())
     return seconds
 
@@ -261,7 +275,8 @@ def cosigned(text: str, mark: str, card: dict[str, Any]) -> int:
 def root_signed(protected: bytes, signature: bytes, root: bytes, cards: Cards) -> dict[str, Any]:
     header = decode(protected)
     by = cards[header[4]]
-    need(header[16] == TYPE.format("receipt") and header[395] == 1 and header[1] == -19)
+    need(header[16] == TYPE.format("receipt") and header[395] == suite().vds)
+    need(header[1] == suite().signature)
     need(header[15][1].split("/")[0] == by["node"])
     holds(by["signing"], signature, to_be_signed(protected, root))
     return by

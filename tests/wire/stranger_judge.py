@@ -28,16 +28,17 @@ from tests.wire.stranger import (
     sequence,
     standing,
 )
+from tests.wire.stranger_suites import sha256
 
 
 def sections(data: bytes) -> list[tuple[str, str, bytes]]:
     mark = encode("zhengtong-evidence/1")
-    need(data.startswith(mark) and data[-32:] == h(data[:-34]), "damaged")
+    need(data.startswith(mark) and data[-32:] == sha256(data[:-34]), "damaged")
     table, table_hash, *bodies, _ = sequence(data[len(mark) :])
     rows = decode(table)
-    need(table_hash == h(table) and len(rows) == len(bodies))
+    need(table_hash == sha256(table) and len(rows) == len(bodies))
     for (_, _, length, digest), body in zip(rows, bodies, strict=True):
-        need(len(body) == length and h(body) == digest, "damaged section")
+        need(len(body) == length and sha256(body) == digest, "damaged section")
     return [(part, label, body) for (part, label, *_), body in zip(rows, bodies, strict=True)]
 
 
@@ -134,11 +135,11 @@ def stamp(token: bytes, text: bytes) -> str:
     _, _, held, certificates, signers = der(signed)
     ((_, content, _),) = der(der(held[1])[1][1])
     info = der(der(content)[0][1])
-    need(h(text) == der(info[2][1])[1][1], "a stamp on something else")
+    need(sha256(text) == der(info[2][1])[1][1], "a stamp on something else")
     _, _, _, attributes, _, signature = der(der(signers[1])[0][1])
     values = {der(item)[0][1].hex(): der(der(item)[1][1])[0] for _, item, _ in der(attributes[1])}
     need(values["2a864886f70d010904"][1] == hashlib.sha512(content).digest(), "altered")
-    need(h(certificates[1]) in values["2a864886f70d010910022f"][1], "another certificate")
+    need(sha256(certificates[1]) in values["2a864886f70d010910022f"][1], "another certificate")
     certificate = x509.load_der_x509_certificate(certificates[1])
     purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     need(purposes.critical and list(purposes.value) == [ExtendedKeyUsageOID.TIME_STAMPING])

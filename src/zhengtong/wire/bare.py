@@ -215,7 +215,7 @@ def sm2_point(public: bytes) -> tuple[int, int] | None:
 def sm3(data: bytes) -> bytes:
     """GB/T 32905."""
     padded = data + b"\x80" + bytes(-(len(data) + 9) % 64) + (8 * len(data)).to_bytes(8, "big")
-    state = _SM3_START
+    state: tuple[int, ...] = _SM3_START
     for at in range(0, len(padded), 64):
         state = _sm3_block(state, padded[at : at + 64])
     return b"".join(word.to_bytes(4, "big") for word in state)
