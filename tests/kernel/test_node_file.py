@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zhengtong.kernel.labels import Level, Zone
-from zhengtong.kernel.node import Node, NodeFileError, Parent, Stamping, load
+from zhengtong.kernel.node import Nats, Node, NodeFileError, Parent, Stamping, load
 
 MINIMAL = '[node]\nname = "zhoukou"\nzone = "private"\n'
 
@@ -173,13 +173,22 @@ TABLES = {
     '[engines]\ndatabase = "postgresql://u@db:x/oa"': (5, "write sqlite:///FILE or postgresql"),
     "[engines]\ndatabase = 1": (5, "write a text in quotes"),
     "[engines]\nfiles = false": (5, "write a text in quotes"),
+    '[parent]\nname = "henan"\nurl = "https://h.example"\nroad = "air"': (7, "one of https, nats"),
+    '[parent]\nname = "henan"\nurl = "https://h.example"\nroad = "nats"': (7, "`above`"),
+    '[nats]\nurl = "127.0.0.1"': (5, "a host and a port"),
+    '[nats]\nurl = "192.0.2.1:4222"': (5, "runs on this machine"),
+    '[nats]\nleaves = "0.0.0.0:7422"': (5, "needs TLS"),
+    '[nats]\nabove = "centre.example:7422"': (5, "needs TLS"),
+    '[nats]\nserver = "nowhere/nats-server"': (5, "does not exist"),
+    '[nats]\ntls = "nowhere"': (5, "cert.pem"),
+    "[nats]\nport = 4222": (5, "unknown key"),
     "[serve]\nworkers = 0": (5, "write a whole number from 1 to 16"),
     "[serve]\nworkers = 17": (5, "write a whole number from 1 to 16"),
     "[serve]\nworkers = true": (5, "write a whole number from 1 to 16"),
     '[serve]\nthreads = "4"': (5, "write a whole number from 1 to 64"),
     "[serve]\nweb_processes = 1.5": (5, "write a whole number from 1 to 64"),
     "[serve]\nmax_upload_mb = 5000": (5, "write a whole number from 1 to 4096"),
-    "[server]\nworkers = 1": (4, "unknown table; known: node, parent, engines, serve"),
+    "[server]\nworkers = 1": (4, "unknown table; known: node, parent, nats, engines, serve"),
     "[serve] # 进程\n# workers = 1\nworkers = 0": (6, "write a whole number from 1 to 16"),
 }
 
@@ -259,3 +268,25 @@ def test_a_time_stamping_authority_may_be_named(tmp_path: Path) -> None:
 def test_a_wrong_authority_is_refused(tmp_path: Path, lines: str, remedy: str) -> None:
     with pytest.raises(NodeFileError, match=re.escape(remedy)):
         read(tmp_path, f"{MINIMAL}[stamping]\n{lines}\n")
+
+
+def test_a_node_may_stand_between_two_roads(tmp_path: Path) -> None:
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "nats-server").touch()
+    node = read(
+        tmp_path,
+        MINIMAL
+        + '[parent]\nname = "henan"\nurl = "https://henan.example"\nroad = "nats"\n'
+        + '[nats]\nurl = "127.0.0.1:4333"\nleaves = "0.0.0.0:7422"\n'
+        + 'above = "henan.example:7422"\ntls = "tls"\nserver = "nats-server"\n',
+    )
+    assert node.parent == Parent("henan", "https://henan.example", "nats")
+    assert node.nats == Nats(
+        "127.0.0.1:4333",
+        "0.0.0.0:7422",
+        "henan.example:7422",
+        tmp_path / "nats-server",
+        tmp_path / "tls",
+    )
+    assert read(tmp_path, MINIMAL).nats is None
+    assert read(tmp_path, MINIMAL + "[nats]\n").nats == Nats("127.0.0.1:4222")

@@ -25,6 +25,7 @@ from zhengtong.kernel.membership.models import (
     Rotation,
     RotationAnswer,
 )
+from zhengtong.kernel.messages.delays import LinkDelay, LinkTimed
 from zhengtong.kernel.messages.models import (
     Arrival,
     CarriedReceipt,
@@ -45,7 +46,9 @@ from zhengtong.kernel.messages.models import (
     Route,
     Sent,
 )
+from zhengtong.kernel.messages.roads.models import Voyage
 from zhengtong.kernel.messages.timers import Timer
+from zhengtong.kernel.messages.watch import LinkWatch
 from zhengtong.kernel.notices import Notice
 from zhengtong.kernel.numbering import Counter
 from zhengtong.kernel.records import Grant, Named
@@ -77,7 +80,10 @@ __all__ = [
     "Lease",
     "Letter",
     "LinkAlarm",
+    "LinkDelay",
     "LinkLane",
+    "LinkTimed",
+    "LinkWatch",
     "LogBlock",
     "LogHead",
     "LogTile",
@@ -105,4 +111,5 @@ __all__ = [
     "StoredFile",
     "Task",
     "Timer",
+    "Voyage",
 ]

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from zhengtong.kernel.labels import DEFAULT_CEILING, Level, Zone
 
+ROADS = ("https", "nats", "ferry")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 NAME = re.compile(r"[a-z][a-z0-9-]{0,38}[a-z0-9]")
@@ -31,6 +32,23 @@ class Parent:
 
     name: str
     url: str
+    road: str = "https"
+
+
+@dataclass(frozen=True, slots=True)
+class Nats:
+    """The NATS server beside this node (docs/adr/0015). All addresses are host and port.
+
+    `url`: where our courier finds it; `leaves`: where it takes the servers of nodes below;
+    `above`: where it attaches to the server of the node above. `server` is the program, if
+    `zhengtong serve` is to run it. `tls`: a folder with cert.pem, key.pem and ca.pem.
+    """
+
+    url: str
+    leaves: str = ""
+    above: str = ""
+    server: Path | None = None
+    tls: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +81,7 @@ class Node:
     exchange: tuple[str, int] | None = None
     parent: Parent | None = None
     stamping: Stamping | None = None
+    nats: Nats | None = None
     demo: bool = False
     web_processes: int = 1
     workers: int = 1
@@ -158,6 +177,7 @@ class _Reader:
             exchange=exchange,
             parent=self.parent(name),
             stamping=self.stamping(),
+            nats=self.nats(home),
             demo=self.flag("node", "demo"),
             web_processes=self.number("serve", "web_processes", 1, 1, 64),
             workers=self.number("serve", "workers", 1, 1, 16),
@@ -170,7 +190,8 @@ class _Reader:
     KNOWN = {
         "node": "name title zone ceiling listen url demo accreditation hosts "
         "exchange_listen exchange_url".split(),
-        "parent": "name url".split(),
+        "parent": "name url road".split(),
+        "nats": "url leaves above server tls".split(),
         "engines": "database files".split(),
         "serve": "web_processes workers threads max_upload_mb".split(),
         "stamping": "url every_minutes".split(),
@@ -211,7 +232,49 @@ class _Reader:
             self.fail("parent", "name", "a node cannot be its own parent; name the node above")
         url = self.text("parent", "url")
         self.check_url("parent", "url", url)
-        return Parent(parent, url.rstrip("/"))
+        road = self.choice("parent", "road", list(ROADS))
+        if road == "nats" and not self.tables.get("nats", {}).get("above"):
+            self.fail(
+                "parent",
+                "road",
+                "this road needs a [nats] table that says `above`, where the server of the node "
+                'above takes leaves, such as "centre.example:7422"',
+            )
+        return Parent(parent, url.rstrip("/"), road)
+
+    def nats(self, home: Path) -> Nats | None:
+        """The table [nats]; between machines it asks for TLS."""
+        if "nats" not in self.tables:
+            return None
+        url = self.place("url", "127.0.0.1:4222")
+        if url.rpartition(":")[0].strip("[]") not in LOOPBACK:
+            self.fail("nats", "url", "the courier's server runs on this machine; write 127.0.0.1")
+        leaves, above = self.place("leaves", ""), self.place("above", "")
+        tls = self.file(home, "nats", "tls", "the folder with cert.pem, key.pem and ca.pem")
+        for key, place in (("leaves", leaves), ("above", above)):
+            if place and not tls and place.rpartition(":")[0].strip("[]") not in LOOPBACK:
+                self.fail("nats", key, "between machines the line needs TLS; say `tls` as well")
+        server = self.file(home, "nats", "server", "the nats-server program")
+        return Nats(url, leaves, above, server, tls)
+
+    def place(self, key: str, default: str) -> str:
+        value = self.text("nats", key, default=default)
+        if value and not self.is_place(value):
+            self.fail("nats", key, 'write a host and a port, such as "127.0.0.1:4222"')
+        return value
+
+    def file(self, home: Path, table: str, key: str, what: str) -> Path | None:
+        value = self.text(table, key, default="")
+        path = home / value
+        if value and not path.exists():
+            self.fail(table, key, f"{path} does not exist; name {what}")
+        return path.absolute() if value else None
+
+    @staticmethod
+    def is_place(value: str) -> bool:
+        """Whether it is host:port."""
+        host, _, port = value.rpartition(":")
+        return bool(host and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536)
 
     def stamping(self) -> Stamping | None:
         """Plain http will do: what is sent is a hash, and what comes back is signed."""
@@ -246,7 +309,7 @@ class _Reader:
     def address(self, key: str, default: str) -> tuple[str, int]:
         listen = self.text("node", key, default=default)
         host, _, port = listen.rpartition(":")
-        if not host or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        if not self.is_place(listen):
             self.fail("node", key, 'write an address and a port, such as "127.0.0.1:8100"')
         return host.strip("[]"), int(port)
 

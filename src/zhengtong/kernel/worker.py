@@ -25,10 +25,11 @@ from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.extraction import extract_text
 from zhengtong.kernel.files import StoredFile, path_of
 from zhengtong.kernel.membership import upkeep
-from zhengtong.kernel.messages import reactions, sealing, timers
-from zhengtong.kernel.messages.courier import couriers
+from zhengtong.kernel.messages import reactions, roads, sealing, timers
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Message
+from zhengtong.kernel.messages.roads import ferry
+from zhengtong.kernel.messages.watch import Watcher
 from zhengtong.kernel.search.indexer import Indexer
 from zhengtong.kernel.stamping import Stamper
 
@@ -43,10 +44,13 @@ class Worker:
     def __init__(self) -> None:
         self.name = leases.holder()
         self.indexer = Indexer()
+        self.links = Watcher(self.name)
         self._stopping = threading.Event()
         self.jobs: tuple[tuple[str, Job], ...] = (
             ("reactions", reactions.work),
             ("sealing", sealing.seal_waiting),
+            ("links", self.links.work),
+            ("ferry", ferry.work),
             ("timers", lambda: bool(timers.ring_due())),
             ("extraction", extract_one),
             ("indexing", self.indexer.work),
@@ -61,11 +65,11 @@ class Worker:
         )
 
     def run(self) -> None:
-        """Work until told to stop; the couriers dial in threads of their own."""
+        """Work until told to stop; every courier is a thread of its own."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
-        dialling = couriers(self.name) if settings.NODE.parent else []
-        for courier in dialling:
+        couriers = roads.couriers(self.name)
+        for courier in couriers:
             courier.start()
         with Bell("worker") as bell, at_work():
             while not self._stopping.is_set():
@@ -74,7 +78,7 @@ class Worker:
                     bell.drain()
                 else:
                     bell.wait(1.0)
-        for courier in dialling:
+        for courier in couriers:
             courier.stop()
         self.indexer.close()
 

@@ -216,9 +216,10 @@ class Exchange:
         Numbers without a letter of ours were lost when this node was restored from a backup. The
         neighbour has told us that it holds them (see `link.met`), so we go on behind them.
         """
-        if not peer.met or state.numbered.number <= state.handed or not state.room:
+        limit = link.room(state, peer)
+        if not peer.met or state.numbered.number <= state.handed or not limit:
             return (), state
-        rows = self.store.letters(peer.name, state.lane, state.handed, state.room)
+        rows = self.store.letters(peer.name, state.lane, state.handed, limit)
         if state.handed == state.receipted:
             before = rows[0].sequence - 1 if rows else state.numbered.number
             state = replace(state, receipted=before)

@@ -100,17 +100,21 @@ def _certificate() -> Iterator[str]:
 
 
 def _links() -> Iterator[str]:
+    from zhengtong.kernel.messages import health
+    from zhengtong.kernel.messages.link_commands import title_of
     from zhengtong.kernel.messages.models import Letter, Neighbour, Sent
 
+    for alarm in health.open_alarms():
+        yield f"alarm on the link to {alarm.neighbour.name}: {title_of(alarm.code)}. {alarm.detail}"
     for link in Neighbour.objects.order_by("name"):
         if link.failures:
             yield f"link to {link.name}: {link.failures} failures in a row, {link.last_error}"
     refused = Sent.objects.exclude(refusal="").count()
     if refused:
-        yield f"{refused} letters were refused by their receivers; see the page 节点与连接"
+        yield f"{refused} letters were refused by their receivers; see the page 节点监控"
     stuck = Letter.objects.exclude(problem="").count()
     if stuck:
-        yield f"{stuck} letters could not be sealed; see the page 节点与连接"
+        yield f"{stuck} letters could not be sealed; see the page 节点监控"
 
 
 def _certificates() -> Iterator[str]:
@@ -131,7 +135,7 @@ def _reactions() -> Iterator[str]:
 
     dead = Handling.objects.filter(dead=True).count()
     if dead:
-        yield f"{dead} reactions have failed for good; see the page 节点与连接"
+        yield f"{dead} reactions have failed for good; see the page 节点监控"
 
 
 def _files() -> Iterator[str]:

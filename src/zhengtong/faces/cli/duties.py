@@ -14,6 +14,8 @@ KERNEL = (
     "zhengtong.kernel.membership.reactions",
     "zhengtong.kernel.messages.commands",
     "zhengtong.kernel.messages.membership",
+    "zhengtong.kernel.messages.roads.links",
+    "zhengtong.kernel.messages.roads.commands",
 )
 
 

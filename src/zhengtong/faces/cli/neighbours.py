@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zhengtong.faces.cli import joining, members
+from zhengtong.faces.cli import joining, members, roads
 from zhengtong.faces.cli.start import CommandFailed, enter
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add(words: Any) -> None:
     listing.set_defaults(run=list_neighbours)
     joining.add(acts)
     members.add(acts)
+    roads.add(acts)
 
 
 def print_card(chosen: argparse.Namespace) -> int:

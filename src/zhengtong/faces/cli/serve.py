@@ -45,7 +45,7 @@ def serve(node_file: Path) -> int:
             f"{error}. Stop what listens there, or change `listen` in {node_file}."
         ) from error
     _warm()
-    return Supervisor([*web, *_workers(node.workers)]).run()
+    return Supervisor([*_broker(node), *web, *_workers(node.workers)]).run()
 
 
 def work(node_file: Path) -> int:
@@ -54,6 +54,19 @@ def work(node_file: Path) -> int:
     require_ready()
     _run_worker()
     return 0
+
+
+def _broker(node: Any) -> list[Any]:
+    """The NATS server of this node, where node.toml asks us to run it."""
+    from zhengtong.faces.server.child import Child
+    from zhengtong.kernel.messages.roads.nats_files import CONFIGURATION, FOLDER
+
+    if node.nats is None or node.nats.server is None:
+        return []
+    configuration = node.home / FOLDER / CONFIGURATION
+    if not configuration.exists():
+        raise CommandFailed(f"{configuration} is missing; run `zhengtong node nats-config`")
+    return [Child("nats", [str(node.nats.server), "-c", str(configuration)])]
 
 
 def _workers(count: int) -> list[Any]:

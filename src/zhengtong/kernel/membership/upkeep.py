@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Max, Q
+from django.db.models import Max
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.directory.actors import node_actor
@@ -56,10 +56,10 @@ def _answered(found: Rotation) -> dict[str, set[int]]:
 
 def _seal_anew() -> bool:
     changed = _changes()
-    if not changed or not Sent.objects.filter(~Q(refusal="")).exists():
+    if not changed or not Sent.objects.filter(refusal__gt="").exists():
         return False
     by_keys = Sent.objects.filter(
-        ~Q(refusal=""), refusal__in=[code.value for code in BY_KEYS]
+        refusal__in=[code.value for code in BY_KEYS]
     )  # the first condition is that of the index
     refused = commands.refused().filter(sent__in=by_keys, neighbour__expelled=False)
     due = [letter.pk for letter in refused[:AT_ONCE] if _outdated(letter, changed)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from zhengtong.kernel.messages.identity import card_of, recovery_of
+from zhengtong.kernel.messages.identity import card_of, finder, recovery_of
 from zhengtong.kernel.messages.models import Neighbour, Route
 from zhengtong.wire.keys import FindCard, NodeCard
 
@@ -59,11 +59,16 @@ def way_to(neighbour: Neighbour) -> Way:
 
 def brought_by(neighbour: Neighbour) -> FindCard:
     """Looks up the cards of the nodes whose letters this neighbour may bring, by signing key."""
-    known = [card_of(neighbour), *(card_of(route) for route in neighbour.routes.all())]
-    return {card.signing_kid: card for card in known}.get
+    own, further = finder(neighbour), _by_key(neighbour.routes.all())
+    return lambda kid: own(kid) or further.get(kid)
 
 
 def anyone() -> FindCard:
     """Looks up every card of the hop table and of the neighbours."""
-    known = [card_of(item) for table in (Neighbour, Route) for item in table.objects.all()]
-    return {card.signing_kid: card for card in known}.get
+    near, further = finder(*Neighbour.objects.all()), _by_key(Route.objects.all())
+    return lambda kid: near(kid) or further.get(kid)
+
+
+def _by_key(routes: Iterable[Route]) -> dict[bytes, NodeCard]:
+    cards = [card_of(route) for route in routes]
+    return {card.signing_kid: card for card in cards}
