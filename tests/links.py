@@ -59,6 +59,7 @@ def letter(
     made = Letter.objects.create(
         message=about or message(at=at or moment.now()),
         neighbour=to,
+        destination=to.name,
         lane=lane,
         waiting=not number and not problem,
         problem=problem,

@@ -108,7 +108,12 @@ def test_pages_follow_one_another_without_gap_or_repetition(db: None) -> None:
     fugou, now = links.link("fugou"), moment.now()
     told = links.message()
     Letter.objects.bulk_create(
-        Letter(message=told, neighbour=fugou, created_at=now - MINUTE * (number // 7))
+        Letter(
+            message=told,
+            neighbour=fugou,
+            destination="fugou",
+            created_at=now - MINUTE * (number // 7),
+        )
         for number in range(60)
     )
     Arrival.objects.bulk_create(

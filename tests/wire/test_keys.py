@@ -102,7 +102,7 @@ def test_a_spare_agreement_key_opens_letters_and_signs_nothing() -> None:
     letter = seal_disclosed(
         content(b"in flight", origin="fugou"), FUGOU, [CITY_CARD], None, seeded(3)
     ).envelope
-    new = NodeKeys.generate("zhoukou", rng=seeded(21))
+    new = NodeKeys.generate("zhoukou", CITY.suite.name, rng=seeded(21))
     with pytest.raises(WireError, match="undecryptable"):
         open_envelope(letter, new, find_card)
     changing = replace(new, spare=(CITY.agreement,))
