@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from zhengtong.kernel.labels import Level, Zone
-from zhengtong.kernel.node import Nats, Node, NodeFileError, Parent, load
+from zhengtong.kernel.node import Nats, Node, NodeFileError, Parent, Stamping, load
 
 MINIMAL = '[node]\nname = "zhoukou"\nzone = "private"\n'
 
@@ -242,6 +243,31 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
         load(tmp_path / "node.toml")
     with pytest.raises(NodeFileError, match="zhengtong init FOLDER"):
         load(tmp_path)
+
+
+def test_a_time_stamping_authority_may_be_named(tmp_path: Path) -> None:
+    assert read(tmp_path, MINIMAL).stamping is None
+    named = MINIMAL + '[stamping]\nurl = "http://tsa.example/"\n'
+    assert read(tmp_path, named).stamping == Stamping("http://tsa.example/", timedelta(hours=1))
+    seldom = read(tmp_path, named + "every_minutes = 1440\n").stamping
+    assert seldom is not None
+    assert seldom.every == timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "remedy"),
+    [
+        ("", "missing; give the authority's address"),
+        ('url = "tsa.example"', "write an address such as"),
+        ('url = "ftp://tsa.example"', "write an address such as"),
+        (f'url = "https://tsa.example/{"x" * 300}"', "write an address such as"),
+        ('url = "https://tsa.example"\nevery_minutes = 0', "a whole number from 1 to 10080"),
+        ('url = "https://tsa.example"\nevery = 5', "unknown key; known: url, every_minutes"),
+    ],
+)
+def test_a_wrong_authority_is_refused(tmp_path: Path, lines: str, remedy: str) -> None:
+    with pytest.raises(NodeFileError, match=re.escape(remedy)):
+        read(tmp_path, f"{MINIMAL}[stamping]\n{lines}\n")
 
 
 def test_a_node_may_stand_between_two_roads(tmp_path: Path) -> None:

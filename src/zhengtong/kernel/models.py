@@ -53,6 +53,7 @@ from zhengtong.kernel.notices import Notice
 from zhengtong.kernel.numbering import Counter
 from zhengtong.kernel.records import Grant, Named
 from zhengtong.kernel.search.queue import Changed
+from zhengtong.kernel.stamping import Stamp, StampingTrouble
 from zhengtong.kernel.tasks import Task
 
 __all__ = [
@@ -104,6 +105,8 @@ __all__ = [
     "Route",
     "Sent",
     "SignInAttempt",
+    "Stamp",
+    "StampingTrouble",
     "Step",
     "StoredFile",
     "Task",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
@@ -51,6 +52,14 @@ class Nats:
 
 
 @dataclass(frozen=True, slots=True)
+class Stamping:
+    """The time-stamping authority (RFC 3161) that is asked, and how often at most."""
+
+    url: str
+    every: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """This node, as its `node.toml` describes it. Paths are absolute.
 
@@ -71,6 +80,7 @@ class Node:
     exchange_url: str
     exchange: tuple[str, int] | None = None
     parent: Parent | None = None
+    stamping: Stamping | None = None
     nats: Nats | None = None
     demo: bool = False
     web_processes: int = 1
@@ -166,6 +176,7 @@ class _Reader:
             exchange_url=exchange_url,
             exchange=exchange,
             parent=self.parent(name),
+            stamping=self.stamping(),
             nats=self.nats(home),
             demo=self.flag("node", "demo"),
             web_processes=self.number("serve", "web_processes", 1, 1, 64),
@@ -183,6 +194,7 @@ class _Reader:
         "nats": "url leaves above server tls".split(),
         "engines": "database files".split(),
         "serve": "web_processes workers threads max_upload_mb".split(),
+        "stamping": "url every_minutes".split(),
     }
 
     def refuse_unknown(self) -> None:
@@ -263,6 +275,18 @@ class _Reader:
         """Whether it is host:port."""
         host, _, port = value.rpartition(":")
         return bool(host and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536)
+
+    def stamping(self) -> Stamping | None:
+        """Plain http will do: what is sent is a hash, and what comes back is signed."""
+        if "stamping" not in self.tables:
+            return None
+        url = self.text("stamping", "url", remedy="give the authority's address")
+        parts = _parts(url)
+        fits = parts is not None and parts.scheme in ("http", "https") and parts.hostname
+        if not fits or len(url) > 300:
+            self.fail("stamping", "url", 'write an address such as "https://tsa.example/"')
+        minutes = self.number("stamping", "every_minutes", 60, 1, 7 * 24 * 60)
+        return Stamping(url, timedelta(minutes=minutes))
 
     def exchange(self, url: str) -> tuple[tuple[str, int] | None, str]:
         """Where other nodes are received over TLS, if anywhere, and the address they dial."""

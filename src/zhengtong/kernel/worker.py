@@ -32,6 +32,7 @@ from zhengtong.kernel.messages.models import Message
 from zhengtong.kernel.messages.roads import ferry
 from zhengtong.kernel.messages.watch import Watcher
 from zhengtong.kernel.search.indexer import Indexer
+from zhengtong.kernel.stamping import Stamper
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Worker:
             ("extraction", extract_one),
             ("indexing", self.indexer.work),
             ("audit", self.seal_audit),
+            ("stamping", Stamper(self.name).work),
             ("membership", upkeep.work),
             *(
                 (path, import_string(path))

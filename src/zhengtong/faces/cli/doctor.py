@@ -58,6 +58,7 @@ def examine() -> Iterator[str]:
     from django.conf import settings
     from django.utils.module_loading import import_string
 
+    from zhengtong.kernel import stamping
     from zhengtong.kernel.capability import capabilities
     from zhengtong.kernel.messages.identity import own_keys
     from zhengtong.wire.errors import WireError
@@ -82,6 +83,7 @@ def examine() -> Iterator[str]:
     yield from _certificates()
     yield from _reactions()
     yield from _files()
+    yield from stamping.problems()
     for capability in capabilities():
         for check in capability.checks:
             yield from import_string(check)()
