@@ -127,5 +127,5 @@ def test_a_letter_names_its_files_by_the_hash_of_its_own_suite(
     keys = NodeKeys.generate("test", suite)
     monkeypatch.setattr(sealing, "own_keys", lambda: keys)
     text = "水位".encode() * 200_000
-    stored = store_bytes(text, "水位.txt")
+    stored = files.store_bytes(text, "水位.txt")
     assert sealing._file_hash(stored.sha256) == keys.suite.hash(text)
