@@ -8,10 +8,15 @@ works alone. Read it in this order:
     cbor        the strict encoding (RFC 8949 §4.2)
     suite intl  the cryptography behind one interface
     keys        who a node is
-    cose        signed structures (COSE_Sign1)      encrypt   sealed bodies (COSE_Encrypt)
-    envelope    one letter                          batch     one dial: letters and answers
-    receipts    signed delivery                     link      sequence rules and back-off
-    merkle      the evidence log                    checkpoint its signed head
+    cose        signed structures (COSE_Sign1)      encrypt     sealed bodies (COSE_Encrypt)
+    envelope    one letter                          tree_signature: one signature for many letters
+    merkle log  a node's evidence log               checkpoint  its signed head
+    receipts    what became of a letter, proven from the receiver's log (RFC 9942)
+    batch       one turn on a link: letters of a lane, receipts, and where both ends stand
+    link        what each end keeps of a link       store       where it lies
+    exchange    the state machine: number, compose, accept
+    attest      statements outside any exchange
+    witness     neighbours watch each other's logs  opening     the letters of a batch
     evidence    one file that proves a road         evidence_check, verifier: judging it
 """
 

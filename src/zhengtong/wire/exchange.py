@@ -24,14 +24,13 @@ from zhengtong.wire.batch import (
     decode_batch,
     encode_batch,
     require_fresh,
-    sign_standing,
     take_what_fits,
 )
-from zhengtong.wire.envelope import open_verified, verify_envelope
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys
+from zhengtong.wire.keys import NodeCard, NodeKeys
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Peer
 from zhengtong.wire.log import Log
+from zhengtong.wire.opening import open_letters
 from zhengtong.wire.receipts import SALT, Entry, Event, log_name
 from zhengtong.wire.store import Store
 from zhengtong.wire.suite import Rng
@@ -108,13 +107,6 @@ class Exchange:
             batch = self._compose(peer, lane, refusing, room or MAX_BATCH, wanted)
         return encode_batch(batch, self.keys)
 
-    def prove(self, peer: str) -> bytes:
-        """A batch that says nothing but who we are, now. It changes nothing on either side."""
-        now = self.now()
-        counter = int(now.timestamp() * 1_000_000)
-        standing = Standing(self.keys.node, peer, 0, now, counter, version=self.version)
-        return encode_batch(Batch(standing), self.keys)
-
     def accept(self, data: bytes) -> Accepted:
         """Take in a batch from any neighbour, all or nothing, in one transaction.
 
@@ -125,7 +117,7 @@ class Exchange:
         with self.store.reading():
             find = self.store.neighbours()
         batch = decode_batch(data, find, receiver=self.keys.node)
-        letters = self._opened(batch)  # takes long and needs no lock
+        letters = self._opened(batch)
         try:
             with self.store.transaction():
                 return self._accept(batch, letters)
@@ -135,23 +127,6 @@ class Exchange:
                     sender = batch.standing.sender
                     self.store.alarm(sender, error.code.value, error.detail, batch.signed)
             raise
-
-    def attest(self, peer: str, lane: int, sent: Head, received: Head) -> bytes:
-        """Our signed word on a lane, to stand by itself as evidence."""
-        now = self.now()
-        counter = int(now.timestamp() * 1_000_000)
-        standing = Standing(
-            sender=self.keys.node,
-            receiver=peer,
-            lane=lane,
-            at=now,
-            counter=counter,
-            sent=sent,
-            high=sent.number,
-            received=received,
-            version=self.version,
-        )
-        return sign_standing(standing, self.keys.suite.hash(b""), self.keys)
 
     def to_say(self, peer: str) -> tuple[int, ...]:
         """The lanes in which there is something to hand over now, most urgent first."""
@@ -164,6 +139,16 @@ class Exchange:
             for known in self.store.lanes(peer):
                 state = self.store.lane(peer, known.lane)
                 self.store.save_lane(replace(state, offered=state.receipted, again=True))
+
+    def _opened(self, batch: Batch) -> list[Incoming]:
+        """The letters of a batch, opened. It takes long and needs no lock."""
+        if not batch.letters:
+            return []
+        sender = batch.standing.sender
+        with self.store.reading():
+            known = self.store.received(sender, batch.standing.lane)
+            card, find = self.store.peer(sender).card, self.store.origins(sender)
+        return open_letters(batch.letters, known, card, find, self.keys, self.ceiling)
 
     def _compose(
         self, name: str, lane: int, refusing: WireError | None, room: int, wanted: int
@@ -210,7 +195,7 @@ class Exchange:
         state = self.store.lane(peer.name, standing.lane)
         require_fresh(standing, state.heard, now, patient=peer.patient)
         epoch, log = self._own_log(peer.name, standing)
-        state = _met(replace(state, heard=standing.counter), standing)
+        state = link.met(replace(state, heard=standing.counter), standing)
         if standing.again or _refused(batch, WHOLE_BATCH):
             state = replace(state, offered=state.receipted)
         self._compare_sent(state, standing)
@@ -229,7 +214,7 @@ class Exchange:
         """The letters to hand over now.
 
         Numbers without a letter of ours were lost when this node was restored from a backup. The
-        neighbour has told us that it holds them (see `_met`), so we go on behind them.
+        neighbour has told us that it holds them (see `link.met`), so we go on behind them.
         """
         if not peer.met or state.numbered.number <= state.handed or not state.room:
             return (), state
@@ -407,45 +392,6 @@ class Exchange:
     ) -> Entry:
         by, salt = self.keys.node, self.rng(SALT)
         return Entry(event, by, sender, receiver, lane, sequence, digest, at, salt)
-
-    def _opened(self, batch: Batch) -> list[Incoming]:
-        """Verify and open the letters of a batch, each by itself; repeats are left closed."""
-        if not batch.letters:
-            return []
-        sender = batch.standing.sender
-        with self.store.reading():
-            known = self.store.received(sender, batch.standing.lane)
-            card, find = self.store.peer(sender).card, self.store.origins(sender)
-        return [self._open(letter, card, find, letter.sequence > known) for letter in batch.letters]
-
-    def _open(self, letter: Letter, card: NodeCard, find: FindCard, fresh: bool) -> Incoming:
-        incoming = Incoming(letter, card.crypto.hash(letter.envelope))
-        if not fresh:
-            return incoming
-        try:
-            verified = verify_envelope(letter.envelope, find)
-            if self.keys.node not in verified.header.destinations:
-                return replace(incoming, transit=verified)
-            return replace(
-                incoming, opened=open_verified(verified, self.keys, ceiling=self.ceiling)
-            )
-        except WireError as error:
-            return replace(incoming, error=error)
-
-
-def _met(state: Lane, standing: Standing) -> Lane:
-    """Go on from where the neighbour stands, should either side have been restored from a backup.
-
-    A neighbour that holds fewer of our letters than it once receipted has lost them with its disk:
-    they are sent again. One that holds more than we have numbered got them before our own disk was
-    lost: those numbers are spent.
-    """
-    number = standing.received.number
-    if number > state.numbered.number:
-        state = replace(state, numbered=standing.received)
-    if number < state.receipted:
-        state = replace(state, receipted=number, offered=number)
-    return replace(state, taken=number, announced=max(state.announced, standing.high))
 
 
 def _refused(batch: Batch, number: int) -> Refused | None:

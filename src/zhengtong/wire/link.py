@@ -8,10 +8,19 @@ state machine over these values is exchange.py; where they lie is the business o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from zhengtong.wire.batch import MAX_LETTERS, NO_LETTER, NOT_SEEN, Head, Letter, Refused, Witnessed
+from zhengtong.wire.batch import (
+    MAX_LETTERS,
+    NO_LETTER,
+    NOT_SEEN,
+    Head,
+    Letter,
+    Refused,
+    Standing,
+    Witnessed,
+)
 from zhengtong.wire.envelope import Opened, Verified
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import NodeCard
@@ -179,6 +188,21 @@ def require_next(received: int, sequence: int, digest: bytes, known: Mark | None
     if known is not None and known.digest == digest:
         return False
     raise WireError(Refusal.SEQUENCE_MISMATCH, f"{sequence} held another envelope")
+
+
+def met(state: Lane, standing: Standing) -> Lane:
+    """Go on from where the neighbour stands, should either side have been restored from a backup.
+
+    A neighbour that holds fewer of our letters than it once receipted has lost them with its disk:
+    they are sent again. One that holds more than we have numbered got them before our own disk was
+    lost: those numbers are spent.
+    """
+    number = standing.received.number
+    if number > state.numbered.number:
+        state = replace(state, numbered=standing.received)
+    if number < state.receipted:
+        state = replace(state, receipted=number, offered=number)
+    return replace(state, taken=number, announced=max(state.announced, standing.high))
 
 
 def waiting(lanes: Iterable[Lane], peer: Peer) -> tuple[int, ...]:

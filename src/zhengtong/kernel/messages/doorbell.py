@@ -11,9 +11,11 @@ from collections.abc import Iterable
 import urllib3
 from django.db import DatabaseError, connection
 
+from zhengtong.kernel import moment
 from zhengtong.kernel.bell import ring
-from zhengtong.kernel.messages.exchange import links
+from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.node import Parent
+from zhengtong.wire.attest import prove
 from zhengtong.wire.batch import LANES
 from zhengtong.wire.errors import WireError
 
@@ -75,11 +77,11 @@ class Doorbell:
         """
         began = time.monotonic()
         try:
-            proof = base64.urlsafe_b64encode(links().prove(self.parent.name)).decode()
+            proof = base64.urlsafe_b64encode(prove(own_keys(), self.parent.name, moment.now()))
             stream = self.http.request(
                 "GET",
                 self.parent.url + PATH,
-                headers={"Authorization": f"Batch {proof}"},
+                headers={"Authorization": f"Batch {proof.decode()}"},
                 preload_content=False,
                 timeout=urllib3.Timeout(connect=5, read=40),
             )

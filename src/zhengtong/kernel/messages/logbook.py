@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cbor2
 
@@ -12,15 +12,23 @@ from zhengtong.kernel.messages.models import LogBlock, LogTile
 
 @dataclass(frozen=True)
 class DatabaseTiles:
-    """zhengtong.wire.log.Tiles over Django's tables, for the log of one epoch."""
+    """zhengtong.wire.log.Tiles over Django's tables, for the log of one epoch.
+
+    It remembers the tiles it has met: use one for one transaction only.
+    """
 
     epoch: int
+    _met: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def read(self, level: int, index: int) -> bytes:
-        rows = LogTile.objects.filter(epoch=self.epoch, level=level, index=index)
-        return bytes(rows.values_list("hashes", flat=True).first() or b"")
+        place = (level, index)
+        if place not in self._met:
+            rows = LogTile.objects.filter(epoch=self.epoch, level=level, index=index)
+            self._met[place] = bytes(rows.values_list("hashes", flat=True).first() or b"")
+        return self._met[place]
 
     def write(self, level: int, index: int, hashes: bytes) -> None:
+        self._met[level, index] = hashes
         rows = LogTile.objects.filter(epoch=self.epoch, level=level, index=index)
         if not rows.update(hashes=hashes):
             LogTile.objects.create(epoch=self.epoch, level=level, index=index, hashes=hashes)

@@ -117,8 +117,11 @@ def _rests_on(letters: Iterable[Letter]) -> set[str]:
 
 def _stay_behind(neighbour: Neighbour, letters: list[Letter]) -> None:
     """Let a letter follow in the slower lane of one about the same record that is on its way."""
-    subjects = _rests_on(letters)
-    for lane in LinkLane.objects.filter(neighbour=neighbour, sealed__gt=F("receipted")):
+    slower = LinkLane.objects.filter(
+        neighbour=neighbour, lane__gt=letters[0].lane, sealed__gt=F("receipted")
+    )
+    for lane in slower.order_by("lane"):
+        subjects = _rests_on(letters)
         rows = Sent.objects.filter(neighbour=neighbour, lane=lane.lane, sequence__gt=lane.receipted)
         behind = rows.filter(letter__message__subject__in=subjects)
         ahead = set(behind.values_list("letter__message__subject", flat=True))

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from django.conf import settings
 from django.db.models import QuerySet
 
-from zhengtong.kernel.messages.exchange import links
+from zhengtong.kernel import moment
+from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Arrival, Neighbour, PeerStanding, Sent
+from zhengtong.wire.attest import attest
 from zhengtong.wire.batch import NO_CHAIN, NO_LETTER, Head
 from zhengtong.wire.evidence import MAX_SPAN, Span
 
@@ -27,7 +29,7 @@ def spans_of(sent: Sequence[Sent], arrivals: Sequence[Arrival]) -> tuple[list[Sp
         rows = Sent.objects.filter(neighbour=neighbour, lane=lane)
         span, head = _span(rows, settings.NODE.name, neighbour.name, lane, first, theirs.received)
         if head is not None:
-            own = links().attest(neighbour.name, lane, sent=head, received=NO_LETTER)
+            own = _attested(neighbour, lane, sent=head)
             spans.append(span)
             standings += [bytes(theirs.body), own]
     for neighbour, lane, first, last in _lanes(arrivals):
@@ -37,7 +39,7 @@ def spans_of(sent: Sequence[Sent], arrivals: Sequence[Arrival]) -> tuple[list[Sp
         held = Arrival.objects.filter(neighbour=neighbour, lane=lane)
         span, head = _span(held, neighbour.name, settings.NODE.name, lane, first, theirs.sent)
         if head is not None:
-            own = links().attest(neighbour.name, lane, sent=NO_LETTER, received=head)
+            own = _attested(neighbour, lane, received=head)
             spans.append(span)
             standings += [bytes(theirs.body), own]
     return spans, standings
@@ -77,3 +79,11 @@ def _span(
     )
     whole = len(found) == last - first + 1 and (first == 1 or before is not None)
     return span, Head(last, bytes(found[-1][2])) if whole and found else None
+
+
+def _attested(
+    neighbour: Neighbour, lane: int, sent: Head = NO_LETTER, received: Head = NO_LETTER
+) -> bytes:
+    """Our own signed word about where a lane of a link stands."""
+    keys, now = own_keys(), moment.now()
+    return attest(keys, neighbour.name, lane, now, sent=sent, received=received)

@@ -1,0 +1,160 @@
+"""Two neighbours watch each other's logs: growth is cosigned, rewriting is found and named."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from tests.wire.builders import CITY, CITY_CARD, FUGOU, FUGOU_CARD, NOW, SHENQIU, batch
+from zhengtong.wire import cbor, merkle, witness
+from zhengtong.wire.batch import Batch, Witnessed
+from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint, witnessed_at
+from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.keys import NodeKeys
+from zhengtong.wire.link import REMEMBERED, Peer
+from zhengtong.wire.log import Log
+from zhengtong.wire.memory import MemoryTiles
+from zhengtong.wire.receipts import log_name
+from zhengtong.wire.store import Store
+
+
+class Watcher:
+    """zhoukou, who watches the log of fugou; keeps what a store would keep."""
+
+    def __init__(self) -> None:
+        self.peer = Peer("fugou", FUGOU_CARD)
+        self.alarms: list[str] = []
+        self.cosignatures: list[tuple[int, int]] = []
+
+    def alarm(self, peer: str, code: str, detail: str, proof: bytes) -> None:
+        assert peer == "fugou"
+        self.alarms.append(code)
+
+    def keep_cosignature(self, peer: str, epoch: int, size: int, line: bytes) -> None:
+        self.cosignatures.append((epoch, size))
+
+    def watch(self, shown: Any, at: datetime = NOW) -> None:
+        quiet: dict[str, Any] = {"checkpoint": None, "base": 0, "consistency": ()}
+        seen = batch(**(quiet | {"cosignature": None} | shown))
+        self.peer = witness.watch(cast(Store, self), self.peer, seen, CITY, at)
+
+
+class Watched:
+    """fugou, whose log grows; `of_us` is what it knows of zhoukou."""
+
+    def __init__(self, name: str = "entry") -> None:
+        self.log = Log(MemoryTiles(), 0, merkle.sha256)
+        self.of_us = Peer("zhoukou", FUGOU_CARD)
+        self.name = name
+
+    def grow(self, number: int) -> Watched:
+        self.log.append([f"{self.name} {self.log.size + at}".encode() for at in range(number)])
+        return self
+
+    def show(self, epoch: int = 1) -> Any:
+        return witness.show(epoch, self.log, self.of_us, FUGOU)
+
+    def cosigned_by(self, watcher: Watcher, keys: NodeKeys = CITY) -> None:
+        """The watcher's line comes back."""
+        from tests.wire.builders import CITY_CARD
+
+        answer = batch(checkpoint=None, cosignature=watcher.peer.cosigned)
+        peer = Peer("zhoukou", CITY_CARD, witnessed=self.of_us.witnessed)
+        self.of_us = witness.witnessed(cast(Store, watcher), peer, answer, 1, self.log, "fugou")
+
+
+def met() -> tuple[Watched, Watcher]:
+    watched, watcher = Watched().grow(5), Watcher()
+    watcher.watch(watched.show())
+    watched.cosigned_by(watcher)
+    return watched, watcher
+
+
+def test_a_log_that_only_grows_is_cosigned_every_time() -> None:
+    watched, watcher = met()
+    for number in (1, 100, 300):
+        watcher.watch(watched.grow(number).show())
+        watched.cosigned_by(watcher)
+        assert watcher.peer.seen.mark == Witnessed(1, watched.log.size)
+        assert watched.of_us.witnessed == Witnessed(1, watched.log.size)
+    assert watcher.alarms == []
+    assert watched.show() == {}, "nothing new to show"
+
+
+def test_the_cosignature_says_when_and_holds_for_that_checkpoint_only() -> None:
+    watched, watcher = met()
+    assert watcher.peer.cosigned is not None
+    _, size, line = cbor.decode(watcher.peer.cosigned)
+    head = Checkpoint(log_name("fugou"), size, watched.log.root(size))
+    assert witnessed_at(head, line, CITY_CARD) == NOW.replace(microsecond=0)
+    other = Checkpoint(log_name("fugou"), size, bytes(32))
+    with pytest.raises(WireError) as refused:
+        witnessed_at(other, line, CITY_CARD)
+    assert refused.value.code is Refusal.BAD_SIGNATURE
+
+
+def test_a_lost_cosignature_costs_nothing() -> None:
+    """The proof then sets out from an older size, which the watcher still remembers."""
+    watched, watcher = met()
+    for _ in range(REMEMBERED - 1):
+        watcher.watch(watched.grow(3).show())
+    assert watcher.peer.seen.mark.size == watched.log.size
+    assert watcher.alarms == []
+
+
+@pytest.mark.parametrize("grown", [0, 1, 60])
+def test_a_rewritten_log_is_found(grown: int) -> None:
+    """Same name, other entries: as long as the old one, or longer."""
+    watched, watcher = met()
+    forged = Watched("forged").grow(5 + grown)
+    forged.of_us = watched.of_us if grown else forged.of_us
+    with pytest.raises(WireError) as refused:
+        watcher.watch(forged.show())
+    assert refused.value.code is Refusal.FORKED_LOG
+
+
+def test_a_log_that_became_shorter_raises_an_alarm() -> None:
+    _, watcher = met()
+    watcher.watch(Watched().grow(4).show())
+    assert watcher.alarms == [witness.ROLLED_BACK]
+    assert watcher.peer.seen.mark == Witnessed(1, 5), "what is known stays known"
+
+
+def test_a_log_begun_anew_is_taken_up_and_told() -> None:
+    _, watcher = met()
+    watcher.watch(Watched("anew").grow(2).show(epoch=2))
+    assert watcher.alarms == [witness.RESTARTED]
+    assert watcher.peer.seen.mark == Witnessed(2, 2)
+    watcher.watch(Watched().grow(9).show(epoch=1))
+    assert watcher.alarms[1:] == [witness.ROLLED_BACK]
+
+
+def test_a_node_that_never_proves_its_growth_is_told_after_a_while() -> None:
+    watched, watcher = met()
+    watched.of_us = Peer("zhoukou", FUGOU_CARD)  # it claims to have no cosignature, for ever
+    watcher.watch(watched.grow(3).show())
+    assert watcher.alarms == []
+    watcher.watch(watched.grow(3).show(), NOW + witness.PATIENCE + timedelta(seconds=1))
+    assert watcher.alarms == [witness.UNVERIFIED]
+
+
+def test_the_log_of_another_node_is_refused() -> None:
+    watcher = Watcher()
+    head = sign_checkpoint(Checkpoint(log_name("shenqiu"), 1, bytes(32)), SHENQIU)
+    with pytest.raises(WireError) as refused:
+        watcher.watch({"checkpoint": head})
+    assert refused.value.code is Refusal.BAD_SIGNATURE
+
+
+def test_a_forged_cosignature_is_refused() -> None:
+    watched, watcher = Watched().grow(5), Watcher()
+    watcher.watch(watched.show())
+    line = bytearray(watcher.peer.cosigned or b"")
+    line[-6] ^= 1
+    answer: Batch = batch(cosignature=bytes(line))
+    with pytest.raises(WireError):
+        witness.witnessed(
+            cast(Store, watcher), Peer("zhoukou", CITY_CARD), answer, 1, watched.log, "fugou"
+        )
