@@ -233,18 +233,20 @@ class BatchRoad(Road):
             if first or self._overdue(end, other):
                 end.do(end.exchange.rewind, other.name)
                 self.heard_at[end.name] = self.world.now
-            lanes = end.do(end.exchange.to_say, other.name)
-            if first and not lanes:
-                lanes = (2,)
+            lanes = end.do(end.exchange.to_say, other.name) or (() if self._known(end, other) else (2,))
             for lane in lanes:
                 data = end.do(end.exchange.compose, other.name, lane)
                 self.wire.carry(end.name, data, partial(self._arrive, other, end))
         except (Down, DiskFull):
             self.heard_at[end.name] = -self.every * 10
 
+    def _known(self, end: Node, other: Node) -> bool:
+        """Whether there is any lane whose state can be told."""
+        return bool(end.store.lanes(other.name))
+
     def _overdue(self, end: Node, other: Node) -> bool:
         rows = end.store.lanes(other.name)
-        waits = any(row.numbered.number > row.receipted for row in rows) or not rows
+        waits = any(row.numbered.number > row.receipted for row in rows)
         waits = waits or not end.store.peer(other.name).met
         return waits and self.world.now - self.heard_at[end.name] > 5 * self.every
 

@@ -12,7 +12,7 @@ from typing import Any
 
 START = datetime(2026, 3, 2, 0, 0, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-MAX_EVENTS = 3_000_000
+MAX_EVENTS = 1_000_000
 
 
 class World:

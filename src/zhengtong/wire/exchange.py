@@ -325,7 +325,11 @@ class Exchange:
         log: Log,
         now: datetime,
     ) -> Lane:
-        """Store new letters, recognise repeats, refuse bad ones. Raises WireError for a gap."""
+        """Store new letters, recognise repeats, refuse bad ones. Raises WireError.
+
+        What lies behind a gap is left, and asked for again: refusing the batch would keep from the
+        neighbour that we hold less than it thinks, should this node have been restored.
+        """
         if not letters:
             return state
         first, last = letters[0].letter.sequence, letters[-1].letter.sequence
@@ -333,7 +337,10 @@ class Exchange:
         head, fresh, heads = state.received, list[Incoming](), list[Head]()
         for incoming in letters:
             number, digest = incoming.letter.sequence, incoming.digest
-            # A gap or a reused number is a fault of the link, not of one letter.
+            if number > head.number + 1:
+                state = replace(state, again=True)
+                break
+            # A reused number is a fault of the link, not of one letter.
             if link.require_next(head.number, number, digest, known.get(number)):
                 head = link.extended(head, digest, card.crypto.hash)
                 fresh.append(incoming)

@@ -74,12 +74,13 @@ class Lane:
 class Seen:
     """A neighbour's evidence log as far as we have verified it; epoch 0: not at all yet.
 
-    `roots` are the (size, root) pairs last verified, newest first. `at`: when.
+    `roots` are the (size, root) pairs last verified, newest first. `unproven`: since when it has
+    been showing more without a proof that this extends the newest of them.
     """
 
     epoch: int = 0
     roots: tuple[tuple[int, bytes], ...] = ()
-    at: datetime | None = None
+    unproven: datetime | None = None
 
     @property
     def mark(self) -> Witnessed:

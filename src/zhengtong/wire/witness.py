@@ -32,8 +32,10 @@ from zhengtong.wire.store import Store
 RESTARTED = "log_restarted"
 ROLLED_BACK = "log_rolled_back"
 UNVERIFIED = "log_unverified"
-PATIENCE = timedelta(hours=1)
+PATIENCE = timedelta(days=1)
 """How long a neighbour may show a growing log without proving that it grew from what we know."""
+LONG_PATIENCE = timedelta(days=60)
+"""The same on a road that takes days."""
 _ORIGIN = re.compile(r"([^/]+)/exchange(?:\.([1-9][0-9]{0,8}))?")
 
 
@@ -82,23 +84,32 @@ def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime)
             store.alarm(peer.name, ROLLED_BACK, f"{shown.origin} {shown.size}", batch.checkpoint)
         return replace(peer, seen=seen)
     hash = peer.card.crypto.hash
-    base = roots.get(batch.base) if newest else hash(b"")
-    if base is None:
-        # It sets out from a size we do not remember, so it proves nothing about what we know.
-        # Our cosignature, which every batch repeats, tells it where to set out from.
-        if seen.at is not None and now - seen.at > PATIENCE:
-            store.alarm(peer.name, UNVERIFIED, f"{shown.origin} {shown.size}", batch.checkpoint)
-        return replace(peer, seen=seen)
+    base = roots.get(batch.base, hash(b"") if batch.base == newest == 0 else None)
     proof = batch.consistency
-    if not merkle.verify_consistency(batch.base, shown.size, base, shown.root, proof, hash):
+    if base is not None and not merkle.verify_consistency(
+        batch.base, shown.size, base, shown.root, proof, hash
+    ):
         raise _forked(shown)
+    if base is None or batch.base < newest:
+        # It sets out from less than we know, so what stands between might have been rewritten.
+        # Our cosignature, which every batch repeats, tells it where to set out from.
+        since = seen.unproven or now
+        if now - since > (LONG_PATIENCE if peer.patient else PATIENCE):
+            store.alarm(peer.name, UNVERIFIED, f"{shown.origin} {shown.size}", batch.checkpoint)
+        return replace(peer, seen=replace(seen, unproven=since))
     verified = ((shown.size, shown.root), *seen.roots)[:REMEMBERED]
     line = cbor.encode([epoch, shown.size, cosign(batch.checkpoint, now, keys)])
-    return replace(peer, seen=Seen(epoch, verified, now), cosigned=line)
+    return replace(peer, seen=Seen(epoch, verified), cosigned=line)
 
 
 def witnessed(store: Store, peer: Peer, batch: Batch, epoch: int, log: Log, node: str) -> Peer:
-    """Take in the peer's signature under our own log. Raises WireError."""
+    """Take in the peer's signature under our own log. Raises WireError.
+
+    A peer that was restored from a backup has forgotten some of what it had signed.
+    """
+    seen = batch.standing.seen
+    if seen.size < peer.witnessed.size and seen.epoch == peer.witnessed.epoch or not seen.epoch:
+        peer = replace(peer, witnessed=seen)
     if batch.cosignature is None:
         return peer
     fields = Fields(cbor.decode(batch.cosignature), "cosignature")
