@@ -157,7 +157,8 @@ class Node:
     def may_number(self, peer: str, lane: int) -> bool:
         row = self.store.lane_rows.get((peer, lane))
         full = row is not None and row.numbered.number >= row.receipted + AHEAD
-        return self.store.peer(peer).met and not full
+        placed = row is None or row.placed
+        return self.store.peer(peer).met and placed and not full
 
     def _envelope(self, document: Document) -> bytes:
         content = Content(
@@ -252,5 +253,4 @@ class Node:
         with self.store.transaction():
             for peer in list(self.store.peers.values()):
                 self.store.peers[peer.name] = replace(peer, met=False)
-            for row in list(self.store.lane_rows.values()):
-                self.store.save_lane(replace(row, offered=row.receipted, again=True))
+            self.exchange.begin_anew(list(self.store.peers))

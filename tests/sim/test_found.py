@@ -47,3 +47,19 @@ def test_a_restored_parent_tells_its_child_what_it_lacks() -> None:
     for _ in range(4):
         dial(child, parent, 2)
     assert names(parent) == ["first", "second"]
+
+
+def test_a_restored_node_gives_no_number_twice_in_any_lane() -> None:
+    """The backup knew nothing of the emergency lane; only the normal lane was heard since."""
+    child, parent = pair()
+    backup = child.backup()
+    tell(child, parent, 0, "first")
+    dial(child, parent, 0)
+    child.restore(backup, 0)
+    dial(child, parent, 2)
+    tell(child, parent, 0, "second")
+    dial(child, parent, 0)
+    child.seal("parent")
+    dial(child, parent, 0)
+    assert names(parent) == ["first", "second"]
+    assert not any(code == "sequence_mismatch" for _, code in parent.store.alarms)

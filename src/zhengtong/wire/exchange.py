@@ -14,6 +14,7 @@ from datetime import datetime
 
 from zhengtong.wire import link, receipts, witness
 from zhengtong.wire.batch import (
+    LANES,
     MAX_BATCH,
     MAX_LETTERS,
     Batch,
@@ -88,6 +89,20 @@ class Exchange:
         return [
             Numbered(first + place, mark, epoch, leaf + place) for place, mark in enumerate(marks)
         ]
+
+    def begin_anew(self, peers: Sequence[str]) -> None:
+        """Go on after this node was restored from a backup, before anything else is done.
+
+        The log is begun anew, under a name that no earlier restore has used, because neighbours
+        may have seen more of the old one; and no lane is numbered before it was heard again.
+        """
+        now = self.now()
+        with self.store.transaction():
+            epoch, _ = self.store.log()
+            self.store.restart_log(max(epoch + 1, int(now.timestamp()) // 60))
+            for peer in peers:
+                for lane in range(LANES):
+                    self.store.save_lane(link.restored(self.store.lane(peer, lane), now))
 
     def compose(
         self,
@@ -193,7 +208,7 @@ class Exchange:
         if peer.suspended:
             raise WireError(Refusal.NOT_A_NEIGHBOUR, f"{peer.name} is suspended")
         state = self.store.lane(peer.name, standing.lane)
-        require_fresh(standing, state.heard, now, patient=peer.patient)
+        require_fresh(standing, abs(state.heard), now, patient=peer.patient)
         epoch, log = self._own_log(peer.name, standing)
         state = link.met(replace(state, heard=standing.counter), standing)
         if standing.again or _refused(batch, WHOLE_BATCH):
@@ -262,7 +277,9 @@ class Exchange:
         seen = standing.seen
         if seen.epoch < epoch or (seen.epoch == epoch and seen.size <= log.size):
             return epoch, log
-        self.store.alarm(peer, witness.ROLLED_BACK, f"{self.keys.node} {seen.size}", b"")
+        self.store.alarm(peer, witness.ROLLED_BACK, f"{self.keys.node} {seen}", b"")
+        if seen.epoch > epoch:  # we never had one that late, or it would be ours
+            return epoch, log
         return seen.epoch + 1, self.store.restart_log(seen.epoch + 1)
 
     def _compare_sent(self, state: Lane, standing: Standing) -> None:

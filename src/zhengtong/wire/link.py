@@ -38,7 +38,8 @@ REMEMBERED = 16
 class Lane:
     """One lane of a link, as this end has it.
 
-    `said`, `heard`: newest batch counters of either side. `numbered`: the last number we have
+    `said`, `heard`: newest batch counters of either side; negative: this end was restored from a
+    backup then and has heard nothing since, so it does not know its own numbers. `numbered`: the last number we have
     given. `offered`: the last we have handed to the road since it last lost something.
     `receipted`: all up to there are receipted. `taken`: all up to there they say they hold.
     `received`: the last of theirs durably stored here, none missing. `answered`: the last of
@@ -58,6 +59,11 @@ class Lane:
     answered: int = 0
     announced: int = 0
     again: bool = False
+
+    @property
+    def placed(self) -> bool:
+        """Whether we know which numbers we have given, and so may give more."""
+        return self.heard >= 0
 
     @property
     def handed(self) -> int:
@@ -171,6 +177,15 @@ class Held:
     dead: tuple[Refused, ...]
 
 
+def restored(state: Lane, at: datetime) -> Lane:
+    """A lane as a backup has it, put back at this moment: the neighbour may hold more of ours.
+
+    Whatever it composed before is too old to tell (counters are microseconds).
+    """
+    heard = -int(at.timestamp() * 1_000_000)
+    return replace(state, heard=heard, offered=state.receipted, again=True)
+
+
 def extended(head: Head, digest: bytes, hash: Hash) -> Head:
     """The head after one more letter: its chain commits to every letter so far, in order."""
     return Head(head.number + 1, hash(b"\x02" + head.chain + digest))
@@ -213,6 +228,7 @@ def waiting(lanes: Iterable[Lane], peer: Peer) -> tuple[int, ...]:
             state.lane
             for state in lanes
             if state.again
+            or not state.placed
             or state.received.number > state.answered
             or (peer.met and state.room and state.numbered.number > state.handed)
         )
