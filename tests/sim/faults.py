@@ -11,7 +11,11 @@ from tests.sim.world import DAY, HOUR, MINUTE, Wire, World
 
 @dataclass(frozen=True)
 class Faults:
-    """How many of each befall a node or line in a day, on average; shares for loss and repeats."""
+    """How many of each befall a node or line in a day, on average; shares for loss and repeats.
+
+    `restores` befall one node only: letters that both ends of a link have lost with their disks
+    leave a hole that nobody can fill.
+    """
 
     loss: float = 0.0
     repeats: float = 0.0
@@ -22,17 +26,17 @@ class Faults:
     full: float = 0.0
     slow: float = 0.0
     jumps: float = 0.0
-    backups: float = 0.0
     restores: float = 0.0
 
 
 NONE = Faults()
 EVERYTHING = Faults(
     loss=0.03, repeats=0.02, jitter=0.05, cuts=0.5, weeks=0.01, crashes=0.6, full=0.2, slow=0.2,
-    jumps=0.1,
+    jumps=0.1, restores=0.05,
 )  # fmt: skip
 HARSH = Faults(
     loss=0.15, repeats=0.1, jitter=0.3, cuts=4, weeks=0.05, crashes=8, full=2, slow=2, jumps=1,
+    restores=1,
 )  # fmt: skip
 
 
@@ -49,7 +53,8 @@ def schedule(
         _often(world, faults.full, until, lambda node=node: _full(world, node))
         _often(world, faults.slow, until, lambda node=node: _slow(world, node))
         _often(world, faults.jumps, until, lambda node=node: _jump(world, node))
-        _often(world, faults.restores, until, lambda node=node: _lose(world, node))
+    unlucky = world.chance.choice(nodes)
+    _often(world, faults.restores, until, lambda: _lose(world, unlucky))
     world.at(until - world.now, _calm, world, nodes, wires)
 
 

@@ -213,6 +213,8 @@ class Exchange:
         state = link.met(replace(state, heard=standing.counter), standing)
         if standing.again or _refused(batch, WHOLE_BATCH):
             state = replace(state, offered=state.receipted)
+        if standing.lane in standing.waiting and not batch.letters and not batch.receipts:
+            state = replace(state, again=True)  # restored, and waits to hear where we stand
         self._compare_sent(state, standing)
         state = self._take_receipts(state, batch)
         state = self._take_letters(state, peer.card, letters, epoch, log, now)
