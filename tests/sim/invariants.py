@@ -21,7 +21,7 @@ def settled(nodes: list[Node]) -> bool:
 
 
 def violations(nodes: list[Node]) -> list[str]:
-    """Every broken promise, in words; links of a culprit are judged by `unaccused`."""
+    """Every broken promise, in words; links of a culprit are not judged."""
     found = list(_unfinished(nodes))
     for node in nodes:
         if node.honest:
@@ -34,14 +34,6 @@ def violations(nodes: list[Node]) -> list[str]:
         found += _chains(node, other)
         found += _witness(node, other)
     return found
-
-
-def unaccused(nodes: list[Node]) -> bool:
-    """Whether no honest neighbour has raised an alarm about the node that misbehaves."""
-    culprits = {node.name for node in nodes if not node.honest}
-    return not any(
-        peer in culprits for node in nodes if node.honest for peer, _ in node.store.alarms
-    )
 
 
 def _links(nodes: list[Node]) -> Iterator[tuple[Node, Node]]:

@@ -119,11 +119,13 @@ class Node:
 
     def tell(self, to: str, lane: int, name: str, version: int, size: int = 0) -> None:
         """People write a document; it counts once they have been told that it is safe."""
-        message = UUID(bytes=self.world.chance.randbytes(16))
-        document = Document(message, self.name, to, lane, name, version, self.world.now, size)
+        document = Document(self._message(), self.name, to, lane, name, version, self.world.now, size)
         self.do(self._accept, document)
         self.told.append(document)
         self.world.note("told", self.name, to, lane, name, version)
+
+    def _message(self) -> UUID:
+        return UUID(bytes=self.world.chance.randbytes(16))
 
     def _accept(self, document: Document) -> None:
         with self.store.transaction():
@@ -135,7 +137,7 @@ class Node:
         return self.do(self._seal, peer, limit)
 
     def _seal(self, peer: str, limit: int) -> bool:
-        waiting = [(key, item) for key, item in self.outbox.items() if item.to == peer]
+        waiting = [(key, item) for key, item in sorted(self.outbox.items()) if item.to == peer]
         by_lane = dict[int, list[tuple[int, Document]]]()
         for key, item in waiting:
             by_lane.setdefault(item.lane, []).append((key, item))

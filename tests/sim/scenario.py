@@ -8,7 +8,7 @@ from tests.sim.faults import HARSH, Faults, schedule
 from tests.sim.invariants import settled, violations
 from tests.sim.node import DiskFull, Down, Node
 from tests.sim.roads import BatchRoad, HttpsRoad, Road
-from tests.sim.world import DAY, HOUR, MINUTE, Wire, World
+from tests.sim.world import DAY, HOUR, MINUTE, Restless, Wire, World
 
 LONGEST_CALM = 40 * DAY
 LANES = (0, 1, 2, 2, 2, 3)
@@ -82,7 +82,7 @@ def finish(run: Run) -> None:
         world.run(until)
         while not settled(run.nodes) and world.now < until + LONGEST_CALM:
             world.run(world.now + 6 * HOUR)
-    except RuntimeError as error:
+    except Restless as error:
         run.problems.append(str(error))
     run.problems += violations(run.nodes)
 

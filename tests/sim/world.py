@@ -15,6 +15,10 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 MAX_EVENTS = 1_000_000
 
 
+class Restless(Exception):
+    """More has happened than could in an honest world."""
+
+
 class World:
     """Events in the order of their time; `now` in seconds since START.
 
@@ -26,6 +30,7 @@ class World:
         self.now = 0.0
         self.chance = random.Random(seed)
         self.counts = Counter[str]()
+        self.most = MAX_EVENTS
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._serial = 0
         self._history = blake2b(digest_size=16)
@@ -38,8 +43,8 @@ class World:
     def run(self, until: float) -> None:
         """Let everything happen up to a moment."""
         while self._events and self._events[0][0] <= until:
-            if self._serial > MAX_EVENTS:
-                raise RuntimeError("the world does not come to rest")
+            if self._serial > self.most:
+                raise Restless("the world does not come to rest")
             self.now, _, action, arguments = heapq.heappop(self._events)
             action(*arguments)
         self.now = until
@@ -70,6 +75,7 @@ class Wire:
     def __init__(self, world: World, latency: float = 0.02, bandwidth: float = 1e6) -> None:
         self.world, self.latency, self.bandwidth = world, latency, bandwidth
         self.loss = self.repeats = self.jitter = 0.0
+        self.resend_after = 0.0
         self.cuts = 0
         self.carried = 0
         self._free: dict[object, float] = {}
@@ -90,7 +96,10 @@ class Wire:
         sent = begin + len(data) / self.bandwidth
         self._free[stream] = sent
         self.carried += len(data)
-        if self.cuts or world.happens(self.loss):
+        again = self.resend_after
+        while again and world.happens(self.loss):
+            sent, again = sent + again, 2 * again
+        if self.cuts or (not again and world.happens(self.loss)):
             world.note("lost")
             return
         for copy in range(2 if world.happens(self.repeats) else 1):

@@ -210,7 +210,7 @@ class Exchange:
         state = self.store.lane(peer.name, standing.lane)
         require_fresh(standing, abs(state.heard), now, patient=peer.patient)
         epoch, log = self._own_log(peer.name, standing)
-        state = link.met(replace(state, heard=standing.counter), standing)
+        state = replace(link.met(state, standing), heard=standing.counter)
         if standing.again or _refused(batch, WHOLE_BATCH):
             state = replace(state, offered=state.receipted)
         if standing.lane in standing.waiting and not batch.letters and not batch.receipts:

@@ -211,10 +211,14 @@ def met(state: Lane, standing: Standing) -> Lane:
 
     A neighbour that holds fewer of our letters than it once receipted has lost them with its disk:
     they are sent again. One that holds more than we have numbered got them before our own disk was
-    lost: those numbers are spent.
+    lost: those numbers are spent. Raises WireError if we know that we never gave them.
     """
     number = standing.received.number
     if number > state.numbered.number:
+        if state.heard > 0:
+            raise WireError(
+                Refusal.SEQUENCE_MISMATCH, f"holds {number}, we gave {state.numbered.number}"
+            )
         state = replace(state, numbered=standing.received)
     if number < state.receipted:
         state = replace(state, receipted=number, offered=number)
@@ -228,7 +232,7 @@ def waiting(lanes: Iterable[Lane], peer: Peer) -> tuple[int, ...]:
             state.lane
             for state in lanes
             if state.again
-            or not state.placed
+            or not (state.placed and peer.met)
             or state.received.number > state.answered
             or (peer.met and state.room and state.numbered.number > state.handed)
         )

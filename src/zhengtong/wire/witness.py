@@ -33,7 +33,7 @@ RESTARTED = "log_restarted"
 ROLLED_BACK = "log_rolled_back"
 UNVERIFIED = "log_unverified"
 PATIENCE = timedelta(days=1)
-"""How long a neighbour may show a growing log without proving that it grew from what we know."""
+"""How long a neighbour may show a log without proving that it grew from what we know."""
 LONG_PATIENCE = timedelta(days=60)
 """The same on a road that takes days."""
 _ORIGIN = re.compile(r"([^/]+)/exchange(?:\.([1-9][0-9]{0,8}))?")
@@ -80,9 +80,9 @@ def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime)
     if shown.size <= newest:
         if roots.get(shown.size, shown.root) != shown.root:
             raise _forked(shown)
-        if shown.size not in roots:
-            store.alarm(peer.name, ROLLED_BACK, f"{shown.origin} {shown.size}", batch.checkpoint)
-        return replace(peer, seen=seen)
+        if shown.size in roots:
+            return replace(peer, seen=seen)
+        return _unproven(store, replace(peer, seen=seen), ROLLED_BACK, shown, batch, now)
     hash = peer.card.crypto.hash
     base = roots.get(batch.base, hash(b"") if batch.base == newest == 0 else None)
     proof = batch.consistency
@@ -93,10 +93,7 @@ def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime)
     if base is None or batch.base < newest:
         # It sets out from less than we know, so what stands between might have been rewritten.
         # Our cosignature, which every batch repeats, tells it where to set out from.
-        since = seen.unproven or now
-        if now - since > (LONG_PATIENCE if peer.patient else PATIENCE):
-            store.alarm(peer.name, UNVERIFIED, f"{shown.origin} {shown.size}", batch.checkpoint)
-        return replace(peer, seen=replace(seen, unproven=since))
+        return _unproven(store, replace(peer, seen=seen), UNVERIFIED, shown, batch, now)
     verified = ((shown.size, shown.root), *seen.roots)[:REMEMBERED]
     line = cbor.encode([epoch, shown.size, cosign(batch.checkpoint, now, keys)])
     return replace(peer, seen=Seen(epoch, verified), cosigned=line)
@@ -108,7 +105,7 @@ def witnessed(store: Store, peer: Peer, batch: Batch, epoch: int, log: Log, node
     A peer that was restored from a backup has forgotten some of what it had signed.
     """
     seen = batch.standing.seen
-    if seen.size < peer.witnessed.size and seen.epoch == peer.witnessed.epoch or not seen.epoch:
+    if (seen.epoch, seen.size) < (peer.witnessed.epoch, peer.witnessed.size):
         peer = replace(peer, witnessed=seen)
     if batch.cosignature is None:
         return peer
@@ -122,6 +119,16 @@ def witnessed(store: Store, peer: Peer, batch: Batch, epoch: int, log: Log, node
     witnessed_at(checkpoint, line, peer.card)
     store.keep_cosignature(peer.name, epoch, size, line)
     return replace(peer, witnessed=Witnessed(epoch, size))
+
+
+def _unproven(
+    store: Store, peer: Peer, code: str, shown: Checkpoint, batch: Batch, now: datetime
+) -> Peer:
+    """Believe nothing, and complain if it goes on: one batch may have overtaken another."""
+    since = peer.seen.unproven or now
+    if now - since > (LONG_PATIENCE if peer.patient else PATIENCE):
+        store.alarm(peer.name, code, f"{shown.origin} {shown.size}", batch.checkpoint or b"")
+    return replace(peer, seen=replace(peer.seen, unproven=since))
 
 
 def _epoch(shown: Checkpoint, peer: Peer) -> int:
