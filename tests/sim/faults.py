@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tests.sim.node import Node
 from tests.sim.world import DAY, HOUR, MINUTE, Wire, World
@@ -47,18 +48,18 @@ def schedule(
     """Let the faults happen from now to `until`; afterwards all is well."""
     for wire in wires:
         wire.loss, wire.repeats, wire.jitter = faults.loss, faults.repeats, faults.jitter
-        _often(world, faults.cuts, until, lambda wire=wire: wire.cut(_length(world)))
-        _often(world, faults.weeks, until, lambda wire=wire: wire.cut(7 * DAY))
+        _often(world, faults.cuts, until, partial(_interrupt, world, wire))
+        _often(world, faults.weeks, until, partial(wire.cut, 7 * DAY))
     for node in nodes:
-        _often(world, faults.crashes, until, lambda node=node: _crash(world, node))
-        _often(world, faults.full, until, lambda node=node: _full(world, node))
-        _often(world, faults.slow, until, lambda node=node: _slow(world, node))
+        _often(world, faults.crashes, until, partial(_crash, world, node))
+        _often(world, faults.full, until, partial(_full, world, node))
+        _often(world, faults.slow, until, partial(_slow, world, node))
     if world.happens(0.5):
         unlucky = world.chance.choice(nodes)
-        _often(world, faults.restores, until, lambda: _lose(world, unlucky))
+        _often(world, faults.restores, until, partial(_lose, world, unlucky))
     else:
         for node in nodes:
-            _often(world, faults.jumps, until, lambda node=node: _jump(world, node))
+            _often(world, faults.jumps, until, partial(_jump, world, node))
     world.at(until - world.now, _calm, world, nodes, wires)
 
 
@@ -81,6 +82,10 @@ def _often(world: World, a_day: float, until: float, happen: Callable[[], None])
 
 def _length(world: World) -> float:
     return world.chance.choice([5.0, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR])
+
+
+def _interrupt(world: World, wire: Wire) -> None:
+    wire.cut(_length(world))
 
 
 def _crash(world: World, node: Node) -> None:

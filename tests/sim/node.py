@@ -119,7 +119,9 @@ class Node:
 
     def tell(self, to: str, lane: int, name: str, version: int, size: int = 0) -> None:
         """People write a document; it counts once they have been told that it is safe."""
-        document = Document(self._message(), self.name, to, lane, name, version, self.world.now, size)
+        document = Document(
+            self._message(), self.name, to, lane, name, version, self.world.now, size
+        )
         self.do(self._accept, document)
         self.told.append(document)
         self.world.note("told", self.name, to, lane, name, version)
@@ -191,7 +193,9 @@ class Node:
                 )
                 self.inbox[content.message_id] = entered
             elif known.digest == incoming.digest:
-                self.complaints.append(f"{self.name} was given {name.decode()} {int(version)} twice")
+                self.complaints.append(
+                    f"{self.name} was given {name.decode()} {int(version)} twice"
+                )
         return {}
 
     def order(self) -> list[str]:

@@ -82,7 +82,9 @@ class HttpsRoad(Road):
             courier.called |= {*lanes} & {*courier.lanes}
         self.wake()
 
-    def arrive(self, lane: int, answer: Callable[[bytes | WireError | None], None], data: bytes) -> None:
+    def arrive(
+        self, lane: int, answer: Callable[[bytes | WireError | None], None], data: bytes
+    ) -> None:
         """The parent's side of a dial; None stands for a server that fails."""
         parent, said = self.parent, None
         try:
@@ -233,7 +235,9 @@ class BatchRoad(Road):
             if first or self._overdue(end, other):
                 end.do(end.exchange.rewind, other.name)
                 self.heard_at[end.name] = self.world.now
-            lanes = end.do(end.exchange.to_say, other.name) or (() if self._known(end, other) else (2,))
+            lanes = end.do(end.exchange.to_say, other.name) or (
+                () if self._known(end, other) else (2,)
+            )
             for lane in lanes:
                 data = end.do(end.exchange.compose, other.name, lane)
                 self.wire.carry(end.name, data, partial(self._arrive, other, end))

@@ -13,7 +13,7 @@ from tests.sim import suite as suite  # registers the suite of simulated nodes
 from tests.sim.faults import HARSH
 from tests.sim.node import Node
 from tests.sim.scenario import Plan, build, finish
-from zhengtong.wire import exchange, link
+from zhengtong.wire import link
 from zhengtong.wire.batch import Head
 from zhengtong.wire.exchange import Exchange
 from zhengtong.wire.link import Arrived, Lane, Mark
@@ -233,7 +233,3 @@ def test_a_planted_bug_is_found(bug: Callable[[Patch], None], monkeypatch: Patch
 
 def test_without_a_bug_the_same_runs_find_nothing() -> None:
     assert not any(shows(seed) for seed in range(5))
-
-
-def test_the_bugs_are_in_the_code_that_runs() -> None:
-    assert exchange.link is link

@@ -39,8 +39,9 @@ class Lane:
     """One lane of a link, as this end has it.
 
     `said`, `heard`: newest batch counters of either side; negative: this end was restored from a
-    backup then and has heard nothing since, so it does not know its own numbers. `numbered`: the last number we have
-    given. `offered`: the last we have handed to the road since it last lost something.
+    backup then and has heard nothing since, so it does not know its own numbers. `numbered`: the
+    last number we have given. `offered`: the last we have handed to the road since it last lost
+    something.
     `receipted`: all up to there are receipted. `taken`: all up to there they say they hold.
     `received`: the last of theirs durably stored here, none missing. `answered`: the last of
     theirs whose receipt we have composed. `announced`: the highest number they say they gave.
