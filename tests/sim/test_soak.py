@@ -16,13 +16,16 @@ from tests.sim.test_simulation import SHORT, repeat
 pytestmark = pytest.mark.soak
 SECONDS = float(os.environ.get("SOAK_SECONDS", "720"))
 FAULTS = ("lost", "repeated", "cut", "crash", "disk full", "disk slow", "clock jump", "restore")
+DIALLED = replace(SHORT, ferries=0)
 PLANS = {
-    "three nodes, a bad quarter of a day": SHORT,
-    "real cryptography": replace(SHORT, suite="intl"),
-    "five nodes, two bad days": replace(SHORT, parents=(0, 1, 1, 1), days=2, documents=12),
-    "nineteen nodes, thirty days": replace(CITY, faults=EVERYTHING),
+    "three nodes, a bad quarter of a day": DIALLED,
+    "real cryptography": replace(DIALLED, suite="intl"),
+    "five nodes, two bad days": replace(DIALLED, parents=(0, 1, 1, 1), days=2, documents=12),
+    # Not yet: a node restored while letters of its own are still days away from the other end.
+    "slow one-way roads": replace(SHORT, ferries=10, faults=replace(SHORT.faults, restores=0)),
+    "nineteen nodes, thirty days": replace(CITY, faults=EVERYTHING, ferries=0),
 }
-SHARES = dict(zip(PLANS, (0.45, 0.1, 0.2, 0.25), strict=True))
+SHARES = dict(zip(PLANS, (0.3, 0.1, 0.2, 0.15, 0.25), strict=True))
 
 
 @pytest.mark.parametrize("name", PLANS)
