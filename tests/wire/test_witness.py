@@ -97,13 +97,29 @@ def test_the_cosignature_says_when_and_holds_for_that_checkpoint_only() -> None:
     assert refused.value.code is Refusal.BAD_SIGNATURE
 
 
-def test_a_lost_cosignature_costs_nothing() -> None:
-    """The proof then sets out from an older size, which the watcher still remembers."""
+def test_a_lost_cosignature_costs_one_turn() -> None:
+    """The proof then sets out from an older size, until the cosignature has come after all."""
     watched, watcher = met()
     for _ in range(REMEMBERED - 1):
         watcher.watch(watched.grow(3).show())
+    assert watcher.peer.seen.mark.size == 8
+    watched.cosigned_by(watcher)
+    watcher.watch(watched.grow(3).show())
     assert watcher.peer.seen.mark.size == watched.log.size
     assert watcher.alarms == []
+
+
+def test_what_was_rewritten_behind_an_older_cosignature_is_never_believed() -> None:
+    """Both logs extend the five entries cosigned first; the watcher has seen one of them."""
+    watched, watcher = met()
+    forged = Watched()
+    forged.grow(5).of_us = watched.of_us
+    watcher.watch(watched.grow(5).show())
+    forged.name = "forged"
+    for days in range(4):
+        watcher.watch(forged.grow(7).show(), NOW + days * witness.PATIENCE)
+        assert watcher.peer.seen.mark == Witnessed(1, 10)
+    assert watcher.alarms == [witness.UNVERIFIED] * 2
 
 
 @pytest.mark.parametrize("grown", [0, 1, 60])
@@ -120,6 +136,8 @@ def test_a_rewritten_log_is_found(grown: int) -> None:
 def test_a_log_that_became_shorter_raises_an_alarm() -> None:
     _, watcher = met()
     watcher.watch(Watched().grow(4).show())
+    assert watcher.alarms == [], "an earlier batch may have been overtaken"
+    watcher.watch(Watched().grow(4).show(), NOW + 2 * witness.PATIENCE)
     assert watcher.alarms == [witness.ROLLED_BACK]
     assert watcher.peer.seen.mark == Witnessed(1, 5), "what is known stays known"
 

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from zhengtong.wire import link, receipts, witness
 from zhengtong.wire.batch import (
+    LANES,
     MAX_BATCH,
     MAX_LETTERS,
     Batch,
@@ -88,6 +89,20 @@ class Exchange:
         return [
             Numbered(first + place, mark, epoch, leaf + place) for place, mark in enumerate(marks)
         ]
+
+    def begin_anew(self, peers: Sequence[str]) -> None:
+        """Go on after this node was restored from a backup, before anything else is done.
+
+        The log is begun anew, under a name that no earlier restore has used, because neighbours
+        may have seen more of the old one; and no lane is numbered before it was heard again.
+        """
+        now = self.now()
+        with self.store.transaction():
+            epoch, _ = self.store.log()
+            self.store.restart_log(max(epoch + 1, int(now.timestamp()) // 60))
+            for peer in peers:
+                for lane in range(LANES):
+                    self.store.save_lane(link.restored(self.store.lane(peer, lane), now))
 
     def compose(
         self,
@@ -193,11 +208,13 @@ class Exchange:
         peer = self.store.peer(standing.sender)
         peer.require_standing()
         state = self.store.lane(peer.name, standing.lane)
-        require_fresh(standing, state.heard, now, patient=peer.patient)
+        require_fresh(standing, abs(state.heard), now, patient=peer.patient)
         epoch, log = self._own_log(peer.name, standing)
-        state = link.met(replace(state, heard=standing.counter), standing)
+        state = replace(link.met(state, standing), heard=standing.counter)
         if standing.again or _refused(batch, WHOLE_BATCH):
             state = replace(state, offered=state.receipted)
+        if standing.lane in standing.waiting and not batch.letters and not batch.receipts:
+            state = replace(state, again=True)  # restored, and waits to hear where we stand
         self._compare_sent(state, standing)
         state = self._take_receipts(state, batch, find)
         state = self._take_letters(state, peer.card, letters, epoch, log, now)
@@ -263,7 +280,9 @@ class Exchange:
         seen = standing.seen
         if seen.epoch < epoch or (seen.epoch == epoch and seen.size <= log.size):
             return epoch, log
-        self.store.alarm(peer, witness.ROLLED_BACK, f"{self.keys.node} {seen.size}", b"")
+        self.store.alarm(peer, witness.ROLLED_BACK, f"{self.keys.node} {seen}", b"")
+        if seen.epoch > epoch:  # we never had one that late, or it would be ours
+            return epoch, log
         return seen.epoch + 1, self.store.restart_log(seen.epoch + 1)
 
     def _compare_sent(self, state: Lane, standing: Standing) -> None:
@@ -326,7 +345,11 @@ class Exchange:
         log: Log,
         now: datetime,
     ) -> Lane:
-        """Store new letters, recognise repeats, refuse bad ones. Raises WireError for a gap."""
+        """Store new letters, recognise repeats, refuse bad ones. Raises WireError.
+
+        What lies behind a gap is left, and asked for again: refusing the batch would keep from the
+        neighbour that we hold less than it thinks, should this node have been restored.
+        """
         if not letters:
             return state
         first, last = letters[0].letter.sequence, letters[-1].letter.sequence
@@ -334,7 +357,10 @@ class Exchange:
         head, fresh, heads = state.received, list[Incoming](), list[Head]()
         for incoming in letters:
             number, digest = incoming.letter.sequence, incoming.digest
-            # A gap or a reused number is a fault of the link, not of one letter.
+            if number > head.number + 1:
+                state = replace(state, again=True)
+                break
+            # A reused number is a fault of the link, not of one letter.
             if link.require_next(head.number, number, digest, known.get(number)):
                 head = link.extended(head, digest, card.crypto.hash)
                 fresh.append(incoming)

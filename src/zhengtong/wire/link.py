@@ -38,8 +38,10 @@ REMEMBERED = 16
 class Lane:
     """One lane of a link, as this end has it.
 
-    `said`, `heard`: newest batch counters of either side. `numbered`: the last number we have
-    given. `offered`: the last we have handed to the road since it last lost something.
+    `said`, `heard`: newest batch counters of either side; negative: this end was restored from a
+    backup then and has heard nothing since, so it does not know its own numbers. `numbered`: the
+    last number we have given. `offered`: the last we have handed to the road since it last lost
+    something.
     `receipted`: all up to there are receipted. `taken`: all up to there they say they hold.
     `received`: the last of theirs durably stored here, none missing. `answered`: the last of
     theirs whose receipt we have composed. `announced`: the highest number they say they gave.
@@ -60,6 +62,11 @@ class Lane:
     again: bool = False
 
     @property
+    def placed(self) -> bool:
+        """Whether we know which numbers we have given, and so may give more."""
+        return self.heard >= 0
+
+    @property
     def handed(self) -> int:
         """The last number that need not be handed over now."""
         return max(self.offered, self.receipted)
@@ -74,12 +81,13 @@ class Lane:
 class Seen:
     """A neighbour's evidence log as far as we have verified it; epoch 0: not at all yet.
 
-    `roots` are the (size, root) pairs last verified, newest first. `at`: when.
+    `roots` are the (size, root) pairs last verified, newest first. `unproven`: since when it has
+    been showing more without a proof that this extends the newest of them.
     """
 
     epoch: int = 0
     roots: tuple[tuple[int, bytes], ...] = ()
-    at: datetime | None = None
+    unproven: datetime | None = None
 
     @property
     def mark(self) -> Witnessed:
@@ -182,6 +190,15 @@ class Held:
     dead: tuple[Refused, ...]
 
 
+def restored(state: Lane, at: datetime) -> Lane:
+    """A lane as a backup has it, put back at this moment: the neighbour may hold more of ours.
+
+    Whatever it composed before is too old to tell (counters are microseconds).
+    """
+    heard = -int(at.timestamp() * 1_000_000)
+    return replace(state, heard=heard, offered=state.receipted, again=True)
+
+
 def extended(head: Head, digest: bytes, hash: Hash) -> Head:
     """The head after one more letter: its chain commits to every letter so far, in order."""
     return Head(head.number + 1, hash(b"\x02" + head.chain + digest))
@@ -212,10 +229,14 @@ def met(state: Lane, standing: Standing) -> Lane:
 
     A neighbour that holds fewer of our letters than it once receipted has lost them with its disk:
     they are sent again. One that holds more than we have numbered got them before our own disk was
-    lost: those numbers are spent.
+    lost: those numbers are spent. Raises WireError if we know that we never gave them.
     """
     number = standing.received.number
     if number > state.numbered.number:
+        if state.heard > 0:
+            raise WireError(
+                Refusal.SEQUENCE_MISMATCH, f"holds {number}, we gave {state.numbered.number}"
+            )
         state = replace(state, numbered=standing.received)
     if number < state.receipted:
         state = replace(state, receipted=number, offered=number)
@@ -229,6 +250,7 @@ def waiting(lanes: Iterable[Lane], peer: Peer) -> tuple[int, ...]:
             state.lane
             for state in lanes
             if state.again
+            or not (state.placed and peer.met)
             or state.received.number > state.answered
             or (peer.met and room(state, peer) and state.numbered.number > state.handed)
         )

@@ -36,8 +36,10 @@ T = TypeVar("T")
 RESTARTED = "log_restarted"
 ROLLED_BACK = "log_rolled_back"
 UNVERIFIED = "log_unverified"
-PATIENCE = timedelta(hours=1)
-"""How long a neighbour may show a growing log without proving that it grew from what we know."""
+PATIENCE = timedelta(days=1)
+"""How long a neighbour may show a log without proving that it grew from what we know."""
+LONG_PATIENCE = timedelta(days=60)
+"""The same on a road that takes days."""
 _ORIGIN = re.compile(r"([^/]+)/exchange(?:\.([1-9][0-9]{0,8}))?")
 
 
@@ -83,27 +85,33 @@ def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime)
     if shown.size <= newest:
         if roots.get(shown.size, shown.root) != shown.root:
             raise _forked(shown)
-        if shown.size not in roots:
-            store.alarm(peer.name, ROLLED_BACK, f"{shown.origin} {shown.size}", batch.checkpoint)
-        return replace(peer, seen=seen)
+        if shown.size in roots:
+            return replace(peer, seen=seen)
+        return _unproven(store, replace(peer, seen=seen), ROLLED_BACK, shown, batch, now)
     hash = peer.card.crypto.hash
-    base = roots.get(batch.base) if newest else hash(b"")
-    if base is None:
-        # It sets out from a size we do not remember, so it proves nothing about what we know.
-        # Our cosignature, which every batch repeats, tells it where to set out from.
-        if seen.at is not None and now - seen.at > PATIENCE:
-            store.alarm(peer.name, UNVERIFIED, f"{shown.origin} {shown.size}", batch.checkpoint)
-        return replace(peer, seen=seen)
+    base = roots.get(batch.base, hash(b"") if batch.base == newest == 0 else None)
     proof = batch.consistency
-    if not merkle.verify_consistency(batch.base, shown.size, base, shown.root, proof, hash):
+    if base is not None and not merkle.verify_consistency(
+        batch.base, shown.size, base, shown.root, proof, hash
+    ):
         raise _forked(shown)
+    if base is None or batch.base < newest:
+        # It sets out from less than we know, so what stands between might have been rewritten.
+        # Our cosignature, which every batch repeats, tells it where to set out from.
+        return _unproven(store, replace(peer, seen=seen), UNVERIFIED, shown, batch, now)
     verified = ((shown.size, shown.root), *seen.roots)[:REMEMBERED]
     line = cbor.encode([epoch, shown.size, cosign(batch.checkpoint, now, keys)])
-    return replace(peer, seen=Seen(epoch, verified, now), cosigned=line)
+    return replace(peer, seen=Seen(epoch, verified), cosigned=line)
 
 
 def witnessed(store: Store, peer: Peer, batch: Batch, epoch: int, log: Log, node: str) -> Peer:
-    """Take in the peer's signature under our own log. Raises WireError."""
+    """Take in the peer's signature under our own log. Raises WireError.
+
+    A peer that was restored from a backup has forgotten some of what it had signed.
+    """
+    seen = batch.standing.seen
+    if (seen.epoch, seen.size) < (peer.witnessed.epoch, peer.witnessed.size):
+        peer = replace(peer, witnessed=seen)
     if batch.cosignature is None:
         return peer
     fields = Fields(cbor.decode(batch.cosignature), "cosignature")
@@ -124,6 +132,16 @@ def _by_any(peer: Peer, verify: Callable[[NodeCard], T]) -> T:
         with suppress(WireError):
             return verify(card)
     return verify(peer.card)
+
+
+def _unproven(
+    store: Store, peer: Peer, code: str, shown: Checkpoint, batch: Batch, now: datetime
+) -> Peer:
+    """Believe nothing, and complain if it goes on: one batch may have overtaken another."""
+    since = peer.seen.unproven or now
+    if now - since > (LONG_PATIENCE if peer.patient else PATIENCE):
+        store.alarm(peer.name, code, f"{shown.origin} {shown.size}", batch.checkpoint or b"")
+    return replace(peer, seen=replace(peer.seen, unproven=since))
 
 
 def _epoch(shown: Checkpoint, peer: Peer) -> int:

@@ -141,10 +141,6 @@ def _altered(fugou: Poser) -> bytes:
     return _flip(fugou.batch(*fugou.letters(fugou.envelope())), 300)
 
 
-def _gap(fugou: Poser) -> bytes:
-    return fugou.batch(*fugou.letters(fugou.envelope(), first=5))
-
-
 def _without_order(fugou: Poser) -> bytes:
     """Letters 2, 1: no honest encoder writes such a batch."""
     batch = fugou.batch(*fugou.letters(fugou.envelope(), fugou.envelope()))
@@ -163,7 +159,6 @@ WHOLE: dict[str, tuple[Callable[[Poser], bytes], Refusal, int]] = {
     "replayed": (_replayed, Refusal.REPLAYED, 409),
     "overtaken": (_late, Refusal.REPLAYED, 409),
     "a number used twice": (_number_reused, Refusal.SEQUENCE_MISMATCH, 409),
-    "a gap": (_gap, Refusal.OUT_OF_ORDER, 409),
     "letters out of order": (_without_order, Refusal.MALFORMED, 409),
     "cut short": (_cut, Refusal.TRUNCATED, 409),
     "too large": (lambda fugou: b"\xd2\x84" + bytes(MAX_BATCH), Refusal.OVERSIZED, 413),

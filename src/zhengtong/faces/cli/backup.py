@@ -155,13 +155,13 @@ def _begin_anew(node: Node) -> None:
     """
     enter(node.home / NODE_FILE)
     from django.db import connections
-    from django.db.models import F
 
-    from zhengtong.kernel.messages.models import LinkLane, Neighbour
+    from zhengtong.kernel.messages.exchange import links
+    from zhengtong.kernel.messages.models import Neighbour
     from zhengtong.kernel.search.queue import enqueue_rebuild
 
     Neighbour.objects.update(last_contact=None)
-    LinkLane.objects.update(offered=F("receipted"), again=True)
+    links().begin_anew(list(Neighbour.objects.values_list("name", flat=True)))
     enqueue_rebuild()
     connections.close_all()
 

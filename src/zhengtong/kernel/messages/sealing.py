@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from zhengtong.kernel import files, moment
 from zhengtong.kernel.engine import locked_for_update
@@ -62,9 +62,10 @@ def _seal_for(neighbour: Neighbour) -> bool:
     Sealing takes long and needs no lock; only numbering does, and the link goes on meanwhile.
     """
     _promote(neighbour)
-    full = LinkLane.objects.filter(neighbour=neighbour, sealed__gte=F("receipted") + AHEAD)
-    if neighbour.road == "ferry":
-        full = full.none()  # a voyage takes all there is
+    not_now = Q(heard__lt=0)  # just restored
+    if neighbour.road != "ferry":  # a voyage takes all there is
+        not_now |= Q(sealed__gte=F("receipted") + AHEAD)
+    full = LinkLane.objects.filter(not_now, neighbour=neighbour)
     letters = list(
         Letter.objects.filter(neighbour=neighbour, waiting=True)
         .exclude(lane__in=full.values("lane"))

@@ -87,7 +87,7 @@ class DatabaseStore:
         row, standing = self._row(peer.name), batch.standing
         Neighbour.objects.filter(pk=row.pk).update(
             log_epoch=peer.seen.epoch,
-            log_at=peer.seen.at,
+            log_at=peer.seen.unproven,
             log_roots=cbor2.dumps([list(item) for item in peer.seen.roots]),
             witness_epoch=peer.witnessed.epoch,
             witness_size=peer.witnessed.size,

@@ -1,0 +1,167 @@
+"""A node with real keys that cheats its neighbours: one sort of misbehaviour each.
+
+It is an honest node whose batches are changed before it signs them. Each trick answers with the
+batch as it goes out, or None while there is nothing to cheat with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tests.sim.node import Node
+from zhengtong.wire import merkle
+from zhengtong.wire.batch import Batch, Head, Letter, Witnessed
+from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint
+from zhengtong.wire.errors import WireError
+from zhengtong.wire.exchange import Exchange
+from zhengtong.wire.log import Log
+from zhengtong.wire.memory import MemoryTiles
+from zhengtong.wire.receipts import Entry, Receipts, issue, log_name
+
+Trick = Callable[[Exchange, Batch], Batch | None]
+
+
+@dataclass(frozen=True)
+class Culprit(Exchange):
+    """`cheated` counts how often the trick was played."""
+
+    trick: Trick = lambda exchange, batch: batch
+    cheated: list[str] = None  # type: ignore[assignment]
+
+    def _compose(
+        self, name: str, lane: int, refusing: WireError | None, room: int, wanted: int
+    ) -> Batch:
+        batch = super()._compose(name, lane, refusing, room, wanted)
+        changed = self.trick(self, batch)
+        if changed is None:
+            return batch
+        self.cheated.append(name)
+        return changed
+
+
+def corrupt(node: Node, trick: str) -> list[str]:
+    """Let a node cheat from now on; the list fills with the names of those it cheated."""
+    honest, cheated = node.exchange, list[str]()
+    node.exchange = Culprit(
+        honest.keys, honest.store, honest.now, honest.rng, honest.ceiling,
+        trick=TRICKS[trick], cheated=cheated,
+    )  # fmt: skip
+    node.honest = False
+    return cheated
+
+
+def alters(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Sends another envelope than the one it has chained."""
+    if not batch.letters:
+        return None
+    *before, last = batch.letters
+    return replace(batch, letters=(*before, Letter(last.sequence, last.envelope[:-1] + b"!")))
+
+
+def reuses_a_number(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Gives a number it has used and seen receipted to another letter."""
+    state = exchange.store.lane(batch.standing.receiver, batch.standing.lane)
+    if not state.receipted or batch.letters:
+        return None
+    return replace(batch, letters=(Letter(state.receipted, b"another"),))
+
+
+def withholds(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Never hands over the second letter of a lane, and lets others follow it."""
+    kept = tuple(letter for letter in batch.letters if letter.sequence > 2)
+    return replace(batch, letters=kept) if len(kept) < len(batch.letters) else None
+
+
+def chains_another(exchange: Exchange, batch: Batch) -> Batch | None:
+    """States another chain over what it has sent."""
+    sent = batch.standing.sent
+    if not sent.number:
+        return None
+    return _stating(batch, sent=Head(sent.number, bytes(32)))
+
+
+def received_another(exchange: Exchange, batch: Batch) -> Batch | None:
+    """States to hold other letters than were sent."""
+    received = batch.standing.received
+    if not received.number:
+        return None
+    return _stating(batch, received=Head(received.number, bytes(32)))
+
+
+def received_more(exchange: Exchange, batch: Batch) -> Batch | None:
+    """States to hold letters that nobody has sent."""
+    received = batch.standing.received
+    if not received.number:
+        return None
+    return _stating(batch, received=Head(received.number + 1000, bytes(32)))
+
+
+def receipts_another(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Receipts envelopes that it was never sent, from a log made for the purpose."""
+    if batch.receipts is None:
+        return None
+    entries = [
+        replace(Entry.decode(entry), envelope_hash=bytes(32)).encode()
+        for entry in Receipts.decode(batch.receipts).entries
+    ]
+    log = Log(MemoryTiles(), 0, exchange.keys.suite.hash)
+    log.append(entries)
+    origin = log_name(exchange.keys.node, 1)
+    return replace(batch, receipts=issue(log, origin, 0, len(entries), exchange.keys).encode())
+
+
+def forks_its_log(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Shows a log of the same length with other entries."""
+    seen = exchange.store.peer(batch.standing.receiver).witnessed
+    if not seen.size:
+        return None
+    return _showing(exchange, batch, seen.epoch, seen.size)
+
+
+def rolls_its_log_back(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Shows a shorter log that it never had."""
+    seen = exchange.store.peer(batch.standing.receiver).witnessed
+    if seen.size < 2:
+        return None
+    return _showing(exchange, batch, seen.epoch, seen.size - 1)
+
+
+def rewrites_its_log(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Goes on growing, with a proof that leads nowhere."""
+    seen = exchange.store.peer(batch.standing.receiver).witnessed
+    if not seen.size:
+        return None
+    forged = _showing(exchange, batch, seen.epoch, seen.size + 5)
+    return replace(forged, base=seen.size, consistency=(bytes(32),) * 3)
+
+
+def has_seen_more(exchange: Exchange, batch: Batch) -> Batch | None:
+    """States to have seen more of its neighbour's log than there is."""
+    seen = batch.standing.seen
+    return _stating(batch, seen=Witnessed(seen.epoch, 10**6)) if seen.epoch else None
+
+
+def _stating(batch: Batch, **changes: object) -> Batch:
+    return replace(batch, standing=replace(batch.standing, **changes))  # type: ignore[arg-type]
+
+
+def _showing(exchange: Exchange, batch: Batch, epoch: int, size: int) -> Batch:
+    root = merkle.root([bytes([item % 256]) for item in range(size)], exchange.keys.suite.hash)
+    checkpoint = Checkpoint(log_name(exchange.keys.node, epoch), size, root)
+    return replace(batch, checkpoint=sign_checkpoint(checkpoint, exchange.keys), base=0)
+
+
+TRICKS: dict[str, Trick] = {
+    "alters a letter": alters,
+    "reuses a number": reuses_a_number,
+    "states another chain": chains_another,
+    "states to hold other letters": received_another,
+    "states to hold letters never sent": received_more,
+    "receipts other envelopes": receipts_another,
+    "forks its log": forks_its_log,
+    "rolls its log back": rolls_its_log_back,
+    "rewrites its log": rewrites_its_log,
+    "claims to have seen more of a log": has_seen_more,
+    "withholds a letter": withholds,
+}

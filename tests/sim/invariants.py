@@ -1,0 +1,146 @@
+"""What must hold after every run, whatever went wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.sim.node import Document, Node
+from zhengtong.wire import merkle
+from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.link import Held
+from zhengtong.wire.receipts import Event, verify
+from zhengtong.wire.witness import RESTARTED, ROLLED_BACK, UNVERIFIED
+
+ACCUSATIONS = (Refusal.SEQUENCE_MISMATCH.value, Refusal.FORKED_LOG.value)
+AFTER_A_RESTORE = (RESTARTED, ROLLED_BACK, UNVERIFIED)
+
+
+def settled(nodes: list[Node]) -> bool:
+    """Whether everything written has come, and its receipts have come back."""
+    return not any(_unfinished(nodes))
+
+
+def violations(nodes: list[Node]) -> list[str]:
+    """Every broken promise, in words; links of a culprit are not judged."""
+    found = list(_unfinished(nodes))
+    for node in nodes:
+        if node.honest:
+            found += node.complaints
+            found += node.order()
+            found += _receipts(node)
+            found += _log(node)
+            found += _alarms(node, nodes)
+    for node, other in _links(nodes):
+        found += _chains(node, other)
+        found += _witness(node, other)
+    return found
+
+
+def _links(nodes: list[Node]) -> Iterator[tuple[Node, Node]]:
+    """Both directions of every link between honest nodes."""
+    by_name = {node.name: node for node in nodes}
+    for node in nodes:
+        for name in node.store.peers:
+            if node.honest and by_name[name].honest:
+                yield node, by_name[name]
+
+
+def _unfinished(nodes: list[Node]) -> Iterator[str]:
+    by_name = {node.name: node for node in nodes}
+    for node in nodes:
+        dead = _dead(node)
+        for document in node.told:
+            other = by_name[document.to]
+            if not (node.honest and other.honest) or _forgotten(node, document):
+                continue
+            if document.message not in other.inbox and document.message not in dead:
+                yield f"{document.name} {document.version} of {node.name} is not at {other.name}"
+    for node, other in _links(nodes):
+        for row in node.store.lanes(other.name):
+            if not row.placed or row.receipted != row.numbered.number:
+                yield f"{node.name} lacks receipts of {other.name} in lane {row.lane}"
+
+
+def _dead(node: Node) -> set[object]:
+    """Letters refused one by one would be named here; the office writes none that is."""
+    refused = [key for key, row in node.store.outgoing.items() if row.dead]
+    assert not refused, f"{node.name}: honest letters {refused} were refused"
+    return set()
+
+
+def _forgotten(node: Node, document: Document) -> bool:
+    """Written after the backup that its node had to go back to."""
+    return any(taken <= document.at for taken in node.restored_to)
+
+
+def _receipts(node: Node) -> Iterator[str]:
+    """Each letter of ours has a receipt that verifies and names it."""
+    named = dict[int, dict[int, bytes]]()
+    for (peer, lane, number), row in node.store.outgoing.items():
+        lane_row = node.store.lane_rows[peer, lane]
+        held = node.store.held.get((peer, lane, number))
+        if held is None:
+            if number <= lane_row.receipted:
+                yield f"{node.name} holds no receipt for {peer} {lane} {number}"
+            continue
+        if id(held) not in named:
+            try:
+                named[id(held)] = _named(node, held)
+            except WireError as error:
+                yield f"{node.name}: receipt {held.first}–{held.last} of {peer}: {error}"
+                named[id(held)] = {}
+        if named[id(held)].get(number) != row.mark.digest:
+            yield f"{node.name}: the receipt for {peer} {lane} {number} does not name it"
+
+
+def _named(node: Node, held: Held) -> dict[int, bytes]:
+    _, entries = verify(held.body, node.store.neighbours())
+    return {
+        entry.sequence: entry.envelope_hash
+        for entry in entries
+        if entry.event in (Event.DELIVERED, Event.DEAD)
+    }
+
+
+def _log(node: Node) -> Iterator[str]:
+    """The log's root is that of the entries it holds."""
+    epoch, log = node.store.log()
+    hash = node.keys.suite.hash
+    leaves = [merkle.leaf_hash(entry, hash) for entry in log.entries(0, log.size)]
+    if merkle.root(leaves, hash) != log.root():
+        yield f"the log of {node.name}, epoch {epoch}, is damaged"
+
+
+def _chains(node: Node, other: Node) -> Iterator[str]:
+    for row in node.store.lanes(other.name):
+        there = other.store.lane_rows.get((node.name, row.lane))
+        received = there.received if there else None
+        if received and received.number == row.numbered.number and received != row.numbered:
+            yield f"{node.name} and {other.name} disagree on lane {row.lane}"
+        if received and received.number > row.numbered.number:
+            yield f"{other.name} holds more of {node.name} in lane {row.lane} than was numbered"
+
+
+def _witness(node: Node, other: Node) -> Iterator[str]:
+    """What a node has verified of a neighbour's log is what stands in that log."""
+    seen = node.store.peers[other.name].seen
+    if seen.epoch not in other.store.sizes:
+        if seen.epoch and not other.restored_to:
+            yield f"{node.name} has seen an epoch {seen.epoch} of {other.name}"
+        return
+    log = other.store.past_log(seen.epoch)
+    for size, root in seen.roots:
+        if (size > log.size or log.root(size) != root) and not other.restored_to:
+            yield f"{node.name} has seen another log of {other.name} at {size}"
+            return
+
+
+def _alarms(node: Node, nodes: list[Node]) -> Iterator[str]:
+    by_name = {other.name: other for other in nodes}
+    for (peer, code), alarm in node.store.alarms.items():
+        other = by_name[peer]
+        if not other.honest:
+            continue
+        restored = node.restored_to or other.restored_to
+        if code in ACCUSATIONS or not (code in AFTER_A_RESTORE and restored):
+            yield f"{node.name} accuses {peer} of {code}: {alarm.detail}"

@@ -1,0 +1,266 @@
+"""The roads of the simulation. Like real ones they know nothing of what they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from tests.sim.node import DiskFull, Down, Node
+from tests.sim.world import HOUR, MINUTE, Wire, World
+from zhengtong.wire.errors import WireError
+from zhengtong.wire.link import retry_after
+
+EXPRESS, REGULAR = (0, 1), (2, 3)
+TIMEOUT = 30.0
+TURN = 5.0
+"""Seconds that one batch should take at most; a slow line carries smaller ones."""
+SEAL_PAUSE = 0.01
+
+
+class Road:
+    """What both sorts have in common: an end seals what it has to send, and says so."""
+
+    def __init__(self, world: World, wire: Wire, *ends: Node) -> None:
+        self.world, self.wire, self.ends = world, wire, ends
+        for end, other in (ends, ends[::-1]):
+            end.on_mail[other.name] = partial(self.mail, end, other)
+            end.on_rise.append(partial(self.mail, end, other))
+
+    def mail(self, end: Node, other: Node) -> None:
+        """Something waits at one end: seal it, and let the road know."""
+        self.world.at(SEAL_PAUSE, self._seal, end, other)
+
+    def _seal(self, end: Node, other: Node) -> None:
+        try:
+            sealed = end.seal(other.name)
+        except Down:
+            return
+        except DiskFull:
+            self.world.at(MINUTE, self._seal, end, other)
+            return
+        if sealed:
+            self.offer(end, other)
+            self.world.at(SEAL_PAUSE, self._seal, end, other)
+
+    def offer(self, end: Node, other: Node) -> None:
+        raise NotImplementedError
+
+
+class HttpsRoad(Road):
+    """The child dials; the parent answers, and rings when mail has come."""
+
+    def __init__(self, world: World, wire: Wire, child: Node, parent: Node, poll: float) -> None:
+        super().__init__(world, wire, child, parent)
+        self.child, self.parent, self.poll = child, parent, poll
+        self.couriers = [Courier(self, EXPRESS), Courier(self, REGULAR)]
+        for courier in self.couriers:
+            child.on_rise.append(courier.start)
+            world.at(world.chance.random(), courier.start)
+
+    def offer(self, end: Node, other: Node) -> None:
+        if end is self.child:
+            self.world.at(0, self.wake)
+        else:
+            self.ring()
+
+    def wake(self) -> None:
+        for courier in self.couriers:
+            courier.wake()
+
+    def ring(self) -> None:
+        """The parent says in which lanes mail has come, if its stream to the child is open."""
+        try:
+            lanes = self.parent.do(self.parent.exchange.to_say, self.child.name)
+        except Down:
+            return
+        if lanes:
+            called = bytes(lanes)
+            self.wire.carry("bell", called, lambda called: self.call(tuple(called)))
+
+    def call(self, lanes: tuple[int, ...]) -> None:
+        for courier in self.couriers:
+            courier.called |= {*lanes} & {*courier.lanes}
+        self.wake()
+
+    def arrive(
+        self, lane: int, answer: Callable[[bytes | WireError | None], None], data: bytes
+    ) -> None:
+        """The parent's side of a dial; None stands for a server that fails."""
+        parent, said = self.parent, None
+        try:
+            accepted = parent.do(parent.exchange.accept, data)
+            said = parent.do(
+                parent.exchange.compose, accepted.peer, accepted.lane, room=accepted.room
+            )
+        except WireError as error:
+            self.world.note("refused", parent.name, self.child.name, error.code.value)
+            refusal = error
+            self.wire.carry(("down", lane in EXPRESS), b"", lambda _: answer(refusal))
+            return
+        except (Down, DiskFull):
+            self.wire.carry(("down", lane in EXPRESS), b"", lambda _: answer(None))
+            return
+        self.world.at(parent.slow, self.wire.carry, ("down", lane in EXPRESS), said, answer)
+        self.mail(parent, self.child)
+
+
+class Courier:
+    """Dials in some lanes, one turn after another, as zhengtong.kernel.messages.courier does."""
+
+    def __init__(self, road: HttpsRoad, lanes: tuple[int, ...]) -> None:
+        self.road, self.lanes, self.world = road, lanes, road.world
+        self.called: set[int] = set()
+        self.lost, self.failures, self.flying, self.serial = True, 0, 0, 0
+        self.refusing: WireError | None = None
+        self.flowing = False
+        self.waits = False
+        self.poll_at = 0.0
+
+    def start(self) -> None:
+        """A new process: what an earlier one had handed over may never have arrived."""
+        self.lost, self.failures, self.flying, self.refusing = True, 0, 0, None
+        self.called, self.flowing, self.waits = set(), False, False
+        self.wake()
+
+    def wake(self) -> None:
+        if not self.flying and not self.waits and self.road.child.up:
+            self._turn()
+
+    def _turn(self) -> None:
+        child, parent = self.road.child, self.road.parent.name
+        try:
+            if self.lost:
+                child.do(child.exchange.rewind, parent)
+                self.lost = False
+            wanted = {*child.do(child.exchange.to_say, parent), *self.called} & {*self.lanes}
+            if not wanted and 2 in self.lanes and self.world.now >= self.poll_at:
+                wanted = {2}
+            if wanted:
+                self._dial(min(wanted))
+        except Down:
+            return
+        except DiskFull:
+            self._failed("disk")
+
+    def _dial(self, lane: int) -> None:
+        child, road = self.road.child, self.road
+        self.called.discard(lane)
+        refusing, self.refusing = self.refusing, None
+        room = int(road.wire.bandwidth * TURN)
+        data = child.do(
+            child.exchange.compose,
+            road.parent.name,
+            lane,
+            refusing=refusing,
+            room=room,
+            wanted=room,
+        )
+        self.serial += 1
+        self.flying = self.serial
+        answer = partial(self._answered, self.flying, lane, child.lives)
+        arrive = partial(road.arrive, lane, answer)
+        self.world.at(child.slow, road.wire.carry, ("up", lane in EXPRESS), data, arrive)
+        patience = TIMEOUT + len(data) / road.wire.bandwidth + TURN
+        self.world.at(patience, self._expired, self.flying, child.lives)
+
+    def _expired(self, dial: int, life: int) -> None:
+        if dial == self.flying and life == self.road.child.lives:
+            self._failed("timeout")
+
+    def _answered(self, dial: int, lane: int, life: int, answer: bytes | WireError | None) -> None:
+        if dial != self.flying or life != self.road.child.lives:
+            return  # nobody waits for it any more
+        self.flying = 0
+        if not isinstance(answer, bytes):
+            self._failed(answer.code.value if answer else "unavailable")
+            return
+        child = self.road.child
+        try:
+            if self.flowing:  # the next turn is under way while this answer is taken in
+                self._dial(lane)
+            accepted = child.do(child.exchange.accept, answer)
+            ours = {*child.do(child.exchange.to_say, self.road.parent.name)}
+        except Down:
+            return
+        except WireError as error:
+            self.world.note("refused", child.name, self.road.parent.name, error.code.value)
+            self.refusing = error
+            self._failed(error.code.value)
+            return
+        except DiskFull:
+            self._failed("disk")
+            return
+        self.failures = 0
+        self.poll_at = self.world.now + self.road.poll
+        self.world.at(self.road.poll, self.wake)
+        self.road.mail(child, self.road.parent)
+        self.flowing = lane in accepted.waiting or lane in ours
+        if min({*ours, lane} & {*self.lanes}) < lane:
+            self.flowing = False
+        self.road.call(accepted.waiting)
+
+    def _failed(self, why: str) -> None:
+        self.flying, self.lost, self.flowing = 0, True, False
+        self.failures += 1
+        self.world.note("failed", self.road.child.name, self.lanes[0], why)
+        pause = retry_after(self.failures, self.world.chance.random).total_seconds()
+        self.waits = True
+        self.world.at(pause, self._again, self.road.child.lives)
+
+    def _again(self, life: int) -> None:
+        if life == self.road.child.lives:
+            self.waits = False
+            self.wake()
+
+
+class BatchRoad(Road):
+    """Batches are carried one way, late, by a courier or a broker, and nobody says so when one is
+    lost: an end that has waited too long for receipts offers everything again."""
+
+    def __init__(
+        self, world: World, wire: Wire, child: Node, parent: Node, every: float = 2 * HOUR
+    ) -> None:
+        super().__init__(world, wire, child, parent)
+        self.every = every
+        self.heard_at = dict.fromkeys((child.name, parent.name), 0.0)
+        for end, other in (self.ends, self.ends[::-1]):
+            world.at(world.chance.uniform(0, every), self._turn, end, other, True)
+
+    def offer(self, end: Node, other: Node) -> None:
+        """It goes with the next turn."""
+
+    def _turn(self, end: Node, other: Node, first: bool = False) -> None:
+        self.world.at(self.every * self.world.chance.uniform(0.5, 1.5), self._turn, end, other)
+        try:
+            if first or self._overdue(end, other):
+                end.do(end.exchange.rewind, other.name)
+                self.heard_at[end.name] = self.world.now
+            lanes = end.do(end.exchange.to_say, other.name) or (
+                () if self._known(end, other) else (2,)
+            )
+            for lane in lanes:
+                data = end.do(end.exchange.compose, other.name, lane)
+                self.wire.carry(end.name, data, partial(self._arrive, other, end))
+        except (Down, DiskFull):
+            self.heard_at[end.name] = -self.every * 10
+
+    def _known(self, end: Node, other: Node) -> bool:
+        """Whether there is any lane whose state can be told."""
+        return bool(end.store.lanes(other.name))
+
+    def _overdue(self, end: Node, other: Node) -> bool:
+        rows = end.store.lanes(other.name)
+        waits = any(row.numbered.number > row.receipted for row in rows)
+        waits = waits or not end.store.peer(other.name).met
+        return waits and self.world.now - self.heard_at[end.name] > 5 * self.every
+
+    def _arrive(self, end: Node, other: Node, data: bytes) -> None:
+        try:
+            end.do(end.exchange.accept, data)
+        except WireError as error:
+            self.world.note("refused", end.name, other.name, error.code.value)
+            return
+        except (Down, DiskFull):
+            return
+        self.heard_at[end.name] = self.world.now
+        self.mail(end, other)
