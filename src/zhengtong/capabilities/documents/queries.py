@@ -280,10 +280,20 @@ class Progress:
         return words.get(self.delivery.recall, "")
 
     @property
+    def signed(self) -> bool:
+        """Whether the unit has signed for the newest delivery to it."""
+        return bool(self.delivery.signed_for_at) and not self.delivery.replaced
+
+    @property
     def held(self) -> bool:
         """Whether the unit has, or will have, the document, and nobody has asked it back."""
-        over = self.delivery.returned_at or self.delivery.withdrawn or self.delivery.replaced
-        return not over and self.delivery.recall != Recall.ASKED
+        delivery = self.delivery
+        return not (self.over or delivery.replaced or delivery.recall == Recall.ASKED)
+
+    @property
+    def over(self) -> bool:
+        """Whether the unit has given the document back, so that it may be sent again."""
+        return bool(self.delivery.returned_at or self.delivery.withdrawn)
 
     @property
     def late(self) -> bool:

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from zhengtong.capabilities.documents import messages, queries
-from zhengtong.capabilities.documents.commands.sending import ADDRESSEE, lane_of
+from zhengtong.capabilities.documents.commands.sending import (
+    ADDRESSEE,
+    lane_of,
+    refuse_foreign,
+)
 from zhengtong.capabilities.documents.domain import recalling
 from zhengtong.capabilities.documents.models import (
     WITHDRAWN,
@@ -36,6 +40,7 @@ def recall(
 
     What each of them holds of it is known only there: the matrix says 撤回中 until they answer.
     """
+    refuse_foreign(act, document)
     document.require(State.DISPATCHED)
     text = reason.strip()
     deliveries = {

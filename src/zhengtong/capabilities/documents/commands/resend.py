@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from zhengtong.capabilities.documents import queries
-from zhengtong.capabilities.documents.commands.sending import send
+from zhengtong.capabilities.documents.commands.sending import refuse_foreign, send
 from zhengtong.capabilities.documents.domain import recalling
 from zhengtong.capabilities.documents.models import Delivery, Document, State
 from zhengtong.kernel.commands import Act, command
@@ -20,6 +20,7 @@ def resend_to(act: Act, document: Document, organisations: Sequence[UUID]) -> Do
     Each gets a delivery of its own; one that had come to nothing is kept beside it as history.
     A time limit goes along while it lasts.
     """
+    refuse_foreign(act, document)
     document.require(State.DISPATCHED)
     earlier = {
         item.organisation_id: item

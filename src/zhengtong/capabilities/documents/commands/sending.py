@@ -9,6 +9,7 @@ from zhengtong.capabilities.documents import messages
 from zhengtong.capabilities.documents.models import Attachment, Delivery, Document, Urgency
 from zhengtong.kernel.commands import Act
 from zhengtong.kernel.directory.models import Organisation
+from zhengtong.kernel.errors import Denied
 from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.kernel.records import grant
@@ -42,6 +43,12 @@ def send(
     organisations = [organisation for organisation, _ in to]
     grant(document, organisations, ADDRESSEE)
     act.tell(_dispatched(document, due), about=document, to=organisations, lane=lane_of(document))
+
+
+def refuse_foreign(act: Act, document: Document) -> None:
+    """Only its issuer decides where a document goes, whoever else may read it. Raises Denied."""
+    if document.owner_id not in act.actor.organisations:
+        raise Denied("只有发文机关才能撤回或补发公文。")
 
 
 def lane_of(document: Document) -> Lane:

@@ -4,77 +4,102 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('documents', '0001_initial'),
-        ('kernel', '0001_initial'),
+        ("documents", "0001_initial"),
+        ("kernel", "0001_initial"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='delivery',
-            name='delivered_once',
+            model_name="delivery",
+            name="delivered_once",
         ),
         migrations.RemoveConstraint(
-            model_name='incoming',
-            name='received_once',
+            model_name="incoming",
+            name="received_once",
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='recall',
-            field=models.CharField(choices=[('asked', '撤回中'), ('recalled', '已撤回'), ('agreed', '已同意撤回'), ('declined', '未同意撤回')], default='', max_length=8),
+            model_name="delivery",
+            name="recall",
+            field=models.CharField(
+                choices=[
+                    ("asked", "撤回中"),
+                    ("recalled", "已撤回"),
+                    ("agreed", "已同意撤回"),
+                    ("declined", "未同意撤回"),
+                ],
+                default="",
+                max_length=8,
+            ),
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='recall_answer',
-            field=models.CharField(default='', max_length=2000),
+            model_name="delivery",
+            name="recall_answer",
+            field=models.CharField(default="", max_length=2000),
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='recall_answered_at',
+            model_name="delivery",
+            name="recall_answered_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='recall_asked_at',
+            model_name="delivery",
+            name="recall_asked_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='recall_reason',
-            field=models.CharField(default='', max_length=2000),
+            model_name="delivery",
+            name="recall_reason",
+            field=models.CharField(default="", max_length=2000),
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='replaced',
+            model_name="delivery",
+            name="replaced",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='incoming',
-            name='recall',
-            field=models.CharField(choices=[('asked', '撤回中'), ('recalled', '已撤回'), ('agreed', '已同意撤回'), ('declined', '未同意撤回')], default='', max_length=8),
+            model_name="incoming",
+            name="recall",
+            field=models.CharField(
+                choices=[
+                    ("asked", "撤回中"),
+                    ("recalled", "已撤回"),
+                    ("agreed", "已同意撤回"),
+                    ("declined", "未同意撤回"),
+                ],
+                default="",
+                max_length=8,
+            ),
         ),
         migrations.AddField(
-            model_name='incoming',
-            name='recall_at',
+            model_name="incoming",
+            name="recall_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='incoming',
-            name='recall_by',
-            field=models.CharField(default='', max_length=40),
+            model_name="incoming",
+            name="recall_by",
+            field=models.CharField(default="", max_length=40),
         ),
         migrations.AddField(
-            model_name='incoming',
-            name='recall_reason',
-            field=models.CharField(default='', max_length=2000),
+            model_name="incoming",
+            name="recall_reason",
+            field=models.CharField(default="", max_length=2000),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.UniqueConstraint(condition=models.Q(('replaced', False)), fields=('document', 'organisation'), name='delivered_once'),
+            model_name="delivery",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("replaced", False)),
+                fields=("document", "organisation"),
+                name="delivered_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='incoming',
-            constraint=models.UniqueConstraint(condition=models.Q(('outcome__in', ['returned', 'recalled']), _negated=True), fields=('owner', 'document'), name='received_once'),
+            model_name="incoming",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("outcome__in", ["returned", "recalled"]), _negated=True),
+                fields=("owner", "document"),
+                name="received_once",
+            ),
         ),
     ]
