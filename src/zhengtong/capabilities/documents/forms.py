@@ -290,7 +290,7 @@ class AnswerForm(forms.Form):
         label="答复",
         widget=forms.Textarea,
         required=False,
-        help_text="不同意时必须写明理由，来文机关会看到。",
+        help_text="同意时可不填；不同意必须写明理由。来文机关会看到。",
     )
 
 

@@ -235,6 +235,7 @@ def _matrix(actor: Actor, document: Any, failure: Failure | None) -> dict[str, A
     return {
         "document": document,
         "recalling": recalling.sender_actions(actor, rows, failure),
+        "recall_reasons": recalling.reasons(rows),
         "columns": COLUMNS,
         "matrix": [
             {

@@ -31,6 +31,11 @@ def cell(row: queries.Progress) -> Cell:
     return Cell(TONES[row.recall_word], row.recall_word, at)
 
 
+def reasons(rows: list[queries.Progress]) -> list[str]:
+    """Why it was recalled, each reason once, however many units were told it."""
+    return list(dict.fromkeys(row.delivery.recall_reason for row in rows if row.recall_word))
+
+
 def take_back(actor: Actor, document: Any, data: QueryDict) -> str:
     """The button 撤回 on the page of a dispatched document."""
     form = RecallForm(data, units=_recallable(queries.matrix(actor, document)))
