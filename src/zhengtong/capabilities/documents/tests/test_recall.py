@@ -8,13 +8,12 @@ import pytest
 from django.conf import settings
 
 from tests import build
-from tests.federation.neighbour import Poser
 from tests.kernel.probes import at_once
 from zhengtong.capabilities.documents import messages, queries
 from zhengtong.capabilities.documents.commands import incoming, outgoing
 from zhengtong.capabilities.documents.commands.recall import answer_recall, recall
 from zhengtong.capabilities.documents.commands.resend import resend_to
-from zhengtong.capabilities.documents.models import Document, Incoming
+from zhengtong.capabilities.documents.models import Incoming
 from zhengtong.capabilities.documents.tests.test_web_outgoing import issued
 from zhengtong.kernel import moment, notices, tasks
 from zhengtong.kernel.audit import AuditEntry
@@ -22,9 +21,7 @@ from zhengtong.kernel.directory.models import Organisation
 from zhengtong.kernel.errors import Denied, HouseError, Invalid, Refused
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.messages.facts import Fact, decode, encode
-from zhengtong.kernel.messages.identity import own_card
-from zhengtong.kernel.messages.keyfile import FILE, create_keys
-from zhengtong.kernel.messages.models import Handling, Letter, Message
+from zhengtong.kernel.messages.models import Message
 from zhengtong.kernel.search import Index, Reader
 from zhengtong.kernel.search.indexer import Indexer
 
@@ -272,135 +269,3 @@ def test_what_is_being_taken_back_is_not_reminded_of() -> None:
     sent.recall()
     with pytest.raises(Refused, match="无须催办"):
         outgoing.remind(sent.city.clerk, sent.document, [sent.county.organisation.pk])
-
-
-def test_it_is_sent_to_a_further_unit_and_again_to_those_who_gave_it_back() -> None:
-    sent = Sent("扶沟县人民政府", "沈丘县人民政府", "鹿邑县人民政府")
-    returning, recalled, keeping = sent.counties
-    further = build.office("项城市人民政府", kind="county")
-    clerk, document = sent.city.clerk, sent.document
-    back = sent.received(returning)
-    incoming.return_document(returning.clerk, back, "盖章不清。", step="sign_for")
-    sent.recall(recalled)
-    build.settle()
-    with pytest.raises(Invalid, match="鹿邑县人民政府已经发过，无须补发"):
-        resend_to(clerk, document, [further.organisation.pk, keeping.organisation.pk])
-    with pytest.raises(Invalid, match="请选择"):
-        resend_to(clerk, document, [])
-    with pytest.raises(Invalid, match="不在通讯录"):
-        resend_to(clerk, document, [new_id()])
-    assert not queries.documents(further.clerk).exists(), "a refused choice sends nothing"
-
-    units = [item.organisation.pk for item in (returning, recalled, further)]
-    resend_to(clerk, document, units)
-    build.settle()
-    rows = [
-        (row.delivery.organisation.name[:2], row.word) for row in queries.matrix(clerk, document)
-    ]
-    assert rows == [
-        ("扶沟", "已退回"),
-        ("扶沟", "已送达"),
-        ("沈丘", "已撤回"),
-        ("沈丘", "已送达"),
-        ("鹿邑", "已送达"),
-        ("项城", "已送达"),
-    ]
-    for office in (returning, recalled, further):
-        (task,) = tasks.to_do(office.clerk)
-        assert task.kind == "sign_for"
-        incoming.sign_for(office.clerk, sent.received(office))
-    build.settle()
-    assert [row.word for row in queries.matrix(clerk, document)].count("已签收") == 3
-    assert [item.outcome for item in queries.incoming(returning.clerk)] == ["", "returned"]
-    tally = queries.tallies(clerk, [document])[document.pk]
-    assert (tally.total, tally.signed, tally.recalled) == (4, 3, 0)
-    assert AuditEntry.objects.filter(verb="documents.resend_to", outcome="done").count() == 1
-    with pytest.raises(Invalid, match="无须补发"):
-        resend_to(clerk, document, units[:1])
-
-
-@pytest.fixture
-def fugou() -> Poser:
-    """Another node, which this one knows."""
-    if not (settings.NODE.keys / FILE).exists():
-        create_keys(settings.NODE.keys, settings.NODE.name)
-    return Poser(own_card()).admitted()
-
-
-def test_a_recall_goes_to_another_node_behind_its_document_and_its_answer_is_believed(
-    fugou: Poser,
-) -> None:
-    city = build.office()
-    here = build.office("沈丘县人民政府", kind="county")
-    there = build.organisation("扶沟县人民政府", kind="county", node="fugou")
-    document = outgoing.draft(city.clerk, build.draft([here.organisation, there]))
-    outgoing.submit(city.clerk, document)
-    outgoing.review(city.leader, document, agree=True)
-    outgoing.issue(city.leader, document, agree=True)
-    build.settle()
-    outgoing.dispatch(city.clerk, document)
-    recall(city.clerk, document, [here.organisation.pk, there.pk], REASON)
-    build.settle()
-    letters = Letter.objects.filter(message__subject=document.urn).order_by("pk")
-    kinds = letters.values_list("message__kind", "lane")
-    assert list(kinds) == [("documents.dispatched", 2), ("documents.recalled", 2)]
-
-    def words() -> list[str]:
-        return [row.word for row in queries.matrix(city.clerk, document)]
-
-    assert words() == ["已撤回", "撤回中"]
-    at = moment.now()
-    answer = messages.RecallAnswered(document.pk, there.pk, "agreed", "赵听雪", at, "")
-    forged = hear(answer, "shenqiu", document.urn)
-    build.settle()
-    assert words() == ["已撤回", "撤回中"]
-    assert "未予采信" in Handling.objects.get(message=forged, dead=True).error
-    signed = messages.SignedFor(document.pk, there.pk, "赵听雪", at)
-    hear(signed, "fugou", document.urn)
-    build.settle()
-    assert words() == ["已撤回", "请求撤回"]
-    unheard = messages.RecallAnswered(document.pk, there.pk, "perhaps", "赵听雪", at, "")
-    odd = hear(unheard, "fugou", document.urn)
-    hear(answer, "fugou", document.urn)
-    build.settle()
-    assert words() == ["已撤回", "已撤回"]
-    assert "perhaps" in Handling.objects.get(message=odd, dead=True).error
-    resend_to(city.clerk, document, [there.pk])
-    assert words() == ["已撤回", "已撤回", "发送中"]
-
-
-def test_a_document_from_another_node_is_taken_back_by_that_node_alone(fugou: Poser) -> None:
-    issuer = build.organisation("扶沟县人民政府", kind="county", node="fugou")
-    county = build.office("沈丘县人民政府", kind="county")
-    pk, at = new_id(), moment.now()
-    urn = f"urn:zhengtong:document:{pk}"
-    dispatched = messages.Dispatched(
-        document=pk, title="关于防汛的函", document_kind="函", number="扶政函〔2026〕1号",
-        body="请支持。", urgency=0, issuing_office=issuer.pk, issuing_name=issuer.name,
-        issuer="王远岑", issued_on=moment.today(), addressees=("沈丘县人民政府",), copy_to=(),
-        note="", due=None, level=1, share=1, files=(),
-    )  # fmt: skip
-    recalled = messages.Recalled(pk, (county.organisation.pk,), "赵听雪", at, REASON)
-
-    # A recall that overtook its document is kept, and tried again once that is here.
-    early = hear(recalled, "fugou", urn, county.organisation)
-    build.settle()
-    assert "还没有送达" in Handling.objects.get(message=early).error
-    assert not Handling.objects.filter(message=early, dead=True).exists()
-    Message.objects.filter(pk=early.pk).update(pending=False)
-
-    hear(dispatched, "fugou", urn, county.organisation)
-    forged = hear(recalled, "shenqiu", urn, county.organisation)
-    build.settle()
-    received = queries.incoming_of(county.clerk, pk)
-    assert received is not None and not received.recall
-    assert "未予采信" in Handling.objects.get(message=forged, dead=True).error
-
-    Message.objects.filter(pk=early.pk).update(pending=True, claimed_until=None)
-    build.settle()
-    received = queries.incoming_of(county.clerk, pk)
-    assert received is not None and received.outcome == "recalled"
-    answer = Letter.objects.get(message__kind="documents.recall_answered")
-    assert (answer.destination, answer.message.subject) == ("fugou", urn)
-    document = Document.objects.unlabelled("looking in a test").get(pk=pk)
-    assert queries.search_entry(document).grants == ()  # type: ignore[union-attr]
