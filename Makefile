@@ -3,9 +3,9 @@ BIN := .venv/bin
 NODES ?= 5
 .PHONY: run test check format soak browser bench lock
 
-run: ## start the demo city; Ctrl-C stops it, its data stays
-	@tools/setup base
-	@exec $(BIN)/zhengtong demo --nodes $(NODES)
+run: ## start the demo city, NODES=18 or ROAD=nats; Ctrl-C stops it, its data stays
+	@tools/setup $(if $(filter nats,$(ROAD)),nats,base)
+	@exec $(BIN)/zhengtong demo --nodes $(NODES) --road $(or $(ROAD),https)
 
 test: ## every test on SQLite, then those of the database on PostgreSQL; ARGS go to pytest
 	@tools/setup test
@@ -35,6 +35,6 @@ bench: ## measure; prints a table and writes bench/latest.json
 
 lock: ## renew requirements/*.txt; UPGRADE=--upgrade takes newer versions
 	@tools/setup test
-	cd requirements && for set in base test uv; do ../$(BIN)/uv pip compile --quiet $(UPGRADE) \
+	cd requirements && for set in base nats test uv; do ../$(BIN)/uv pip compile --quiet $(UPGRADE) \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  $$set.in -o $$set.txt || exit 1; done

@@ -40,9 +40,14 @@ STALLED = 20.0
 
 def rows(short: bool) -> list[Row]:
     """One row; `ours` and `reference` are letters delivered with receipt per second."""
+    return [compare(NAMES[0], Pair, short)]
+
+
+def compare(name: str, kind: type[Pair], short: bool) -> Row:
+    """The row of one road: a pair of nodes on it against a pair whose suite does nothing."""
     number, rounds = (2_000, 2) if short else (20_000, 3)
-    with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as name, ExitStack() as stack:
-        pairs = {suite: Pair(Path(name) / suite, suite) for suite in ("intl", "none")}
+    with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as folder, ExitStack() as stack:
+        pairs = {suite: kind(Path(folder) / suite, suite) for suite in ("intl", "none")}
         for pair in pairs.values():
             stack.enter_context(pair.running())
         for pair in pairs.values():
@@ -55,21 +60,19 @@ def rows(short: bool) -> list[Row]:
                 rates[suite].append(number / pair.send(number))
     sent = number * rounds
     ours, reference = (statistics.median(rates[suite]) for suite in ("intl", "none"))
-    return [
-        row(
-            NAMES[0],
-            ours,
-            reference,
-            ours / reference,
-            "letters/s",
-            letters=number,
-            body_bytes=load.BODY,
-            rounds=[round(rate) for rate in rates["intl"]],
-            reference_rounds=[round(rate) for rate in rates["none"]],
-            cpu_ms_per_100=pairs["intl"].cpu(sent),
-            reference_cpu_ms_per_100=pairs["none"].cpu(sent),
-        )
-    ]
+    return row(
+        name,
+        ours,
+        reference,
+        ours / reference,
+        "letters/s",
+        letters=number,
+        body_bytes=load.BODY,
+        rounds=[round(rate) for rate in rates["intl"]],
+        reference_rounds=[round(rate) for rate in rates["none"]],
+        cpu_ms_per_100=pairs["intl"].cpu(sent),
+        reference_cpu_ms_per_100=pairs["none"].cpu(sent),
+    )
 
 
 @dataclass
@@ -100,13 +103,16 @@ class Pair:
             )
         apart(load.make, city, card_of(county), is_parent=False)
         apart(load.make, county, card_of(city), is_parent=True)
+        self.lay(city, county)
         with serving(city) as upper, serving(county) as lower:
             self.processes = {
-                "city worker": upper["worker"],
-                "city web": upper["web"],
-                "county worker": lower["worker"],
+                **{f"city {name}": pid for name, pid in upper.items()},
+                **{f"county {name}": pid for name, pid in lower.items() if name != "web"},
             }
             yield
+
+    def lay(self, city: Path, county: Path) -> None:
+        """What the road needs before the nodes start; a child that dials needs nothing."""
 
     def send(self, number: int) -> float:
         """Seconds from the commit of `number` letters to the receipt of the last."""
@@ -166,8 +172,8 @@ def serving(home: Path) -> Iterator[dict[str, int]]:
         try:
             wait_for_port(process, address.port)
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-            web, worker = map(int, children.split())  # in the order in which they were started
-            yield {"web": web, "worker": worker}
+            *broker, web, worker = map(int, children.split())  # in the order of their start
+            yield {"web": web, "worker": worker, **dict(zip(["nats"], broker, strict=False))}
         finally:
             process.terminate()
             process.wait(20)

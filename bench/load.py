@@ -36,6 +36,17 @@ def make(folder: Path, card: bytes, *, is_parent: bool) -> None:
     admit(node_actor({"messages.admit"}), NodeCard.from_cbor(card), is_parent=is_parent)
 
 
+def choose_nats(folder: Path, child: str) -> None:
+    """Let a node reach its child over NATS."""
+    from zhengtong.faces.cli.start import enter
+
+    enter(folder / "node.toml")
+    from zhengtong.kernel.directory.actors import node_actor
+    from zhengtong.kernel.messages.roads.links import choose_road
+
+    choose_road(node_actor({"messages.choose_road"}), child, "nats")
+
+
 def enqueue(folder: Path, number: int) -> float:
     """Put `number` letters for the county on their way in one transaction, and ring.
 

@@ -18,7 +18,14 @@ from zhengtong.kernel.audit import AuditCheckpoint, AuditEntry, AuditLeaf
 from zhengtong.kernel.messages.facts import encode
 from zhengtong.kernel.messages.identity import own_card, own_keys
 from zhengtong.kernel.messages.keyfile import FILE
-from zhengtong.kernel.messages.models import Handling, Letter, Message, Neighbour, Sent
+from zhengtong.kernel.messages.models import (
+    Handling,
+    Letter,
+    LinkAlarm,
+    Message,
+    Neighbour,
+    Sent,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,6 +99,12 @@ FAULTS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Neighbour.objects.update(failures=7, last_error="no route"),
         "link to fugou: 7 failures in a row, no route",
     ),
+    "an alarm is open": (
+        lambda: LinkAlarm.objects.create(
+            neighbour=Neighbour.objects.get(), code="forked_log", detail="第 812 条"
+        ),
+        "alarm on the link to fugou: 对方的存证日志出现分叉. 第 812 条",
+    ),
     "a reaction has failed": (lambda: Handling.objects.update(dead=True), "failed for good"),
     "an audit entry was changed": (
         lambda: AuditEntry.objects.update(actor_name="别人"), "was changed",
@@ -121,12 +134,10 @@ def test_the_doctor_finds(inside: Inside, fault: str) -> None:
 
 def test_the_doctor_finds_damaged_keys(inside: Inside) -> None:
     mend = _damage_keys()
-    own_keys.cache_clear()
     try:
         found = inside("doctor")
     finally:
         mend()
-        own_keys.cache_clear()
     assert found.code == 1
     assert "keys" in found.out and "from the backup" in found.out
 

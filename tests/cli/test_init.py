@@ -8,7 +8,9 @@ import pytest
 
 from tests.engines import Engine
 from tests.federation.city import zhengtong
+from zhengtong.faces.cli.init import write_node
 from zhengtong.kernel.messages.keyfile import read_keys
+from zhengtong.kernel.node import load
 
 
 def test_init_makes_a_node_and_again_changes_nothing(tmp_path: Path, engine: Engine) -> None:
@@ -31,6 +33,21 @@ def test_init_makes_a_node_and_again_changes_nothing(tmp_path: Path, engine: Eng
         assert zhengtong("doctor", node=folder / "node.toml").returncode == 0
     finally:
         engine.drop("cli_init")
+
+
+def test_init_says_where_nodes_are_received(tmp_path: Path) -> None:
+    write_node(
+        tmp_path,
+        name="zhoukou",
+        title="周口市中心节点",
+        zone="private",
+        listen="127.0.0.1:8100",
+        exchange_listen="127.0.0.1:8200",
+        parent=("henan", "https://henan.example:8200"),
+    )
+    node = load(tmp_path / "node.toml")
+    assert (node.url, node.exchange_url) == ("http://127.0.0.1:8100", "https://127.0.0.1:8200")
+    assert node.needs_certificate and node.receives_over_tls
 
 
 @pytest.mark.parametrize("word", ["init", "serve", "backup"])

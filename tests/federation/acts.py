@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
+import random
+import tempfile
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
+from django.db import transaction
+from django.db.models import Count, F
 
 from tests import build
 from zhengtong.capabilities.documents import queries
@@ -24,24 +31,32 @@ from zhengtong.capabilities.documents.models import (
     Incoming,
     State,
 )
+from zhengtong.faces.cli.main import main
 from zhengtong.kernel import files, moment, tasks
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
 from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
-from zhengtong.kernel.messages.facts import encode
+from zhengtong.kernel.membership.queries import invitations, rotation
+from zhengtong.kernel.messages import exchange
+from zhengtong.kernel.messages.facts import decode, encode
+from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.membership import admit as admit_card
 from zhengtong.kernel.messages.models import (
     Arrival,
     Handling,
     Letter,
+    LinkAlarm,
     LinkLane,
     Message,
     Neighbour,
     Sent,
 )
 from zhengtong.kernel.messages.outbox import Lane, post
+from zhengtong.kernel.messages.roads import queries as roads
 from zhengtong.kernel.messages.routes import way_to
+from zhengtong.kernel.messages.sealing import seal_waiting
+from zhengtong.wire.attest import prove
 from zhengtong.wire.keys import NodeCard
 
 
@@ -161,6 +176,16 @@ def reminders(clerk: str, document: str) -> int:
     return int(queries.incoming(actor(clerk)).get(document__id=document).reminders)
 
 
+def stages(node: str) -> list[str]:
+    """How far the invitations of a node have come, the newest first."""
+    return [str(item.stage) for item in invitations().filter(node=node)]
+
+
+def changing_keys() -> bool:
+    """Whether this node's change of keys is still under way."""
+    return rotation() is not None
+
+
 def link(node: str) -> dict[str, Any]:
     """How the link to a neighbour stands."""
     found = Neighbour.objects.get(name=node)
@@ -170,6 +195,23 @@ def link(node: str) -> dict[str, Any]:
         "met": found.last_contact is not None,
         "received": sum(lane.received for lane in found.lanes.all()),
     }
+
+
+def batch(to: str) -> str:
+    """The next batch for a neighbour with all bulk letters that wait for it, in hex."""
+    while seal_waiting():
+        pass
+    return exchange.compose(to, Lane.BULK).hex()
+
+
+def proof(to: str) -> str:
+    """What shows a neighbour that it is us who open the doorbell, in hex."""
+    return prove(own_keys(), to, moment.now()).hex()
+
+
+def hear(batch: str) -> None:
+    """Take a neighbour's batch, in hex, as if a road had brought it."""
+    exchange.accept(bytes.fromhex(batch))
 
 
 def arrivals(kind: str = "") -> list[tuple[int, str]]:
@@ -274,3 +316,136 @@ def readable(clerk: str) -> list[str]:
 def to_do(clerk: str) -> list[str]:
     """What waits for this person, in the words of the list."""
     return list(tasks.to_do(actor(clerk)).values_list("note", flat=True))
+
+
+def post_lane(node: str, lane: int, number: int, mark: str, level: int = 1) -> None:
+    """So many letters in one lane for a node, each telling a mark, its lane and its place."""
+    neighbour = Neighbour.objects.get(name=node)
+    messages = []
+    for place in range(number):
+        told = Reminded(new_id(), f"{mark}:{lane}:{place}", moment.now())
+        body = encode(told)
+        messages.append(
+            Message(kind=told.kind, body=body, level=level, origin="", at=told.at, pending=False)
+        )
+    with transaction.atomic():
+        Message.objects.bulk_create(messages)
+        for message in messages:
+            post(message, [way_to(neighbour)], lane)
+
+
+def heard(origin: str, mark: str) -> dict[int, list[int]]:
+    """By lane: the places that `post_lane` gave the letters from a node, as they arrived."""
+    found: dict[int, list[int]] = {}
+    for lane, place in _heard(origin, mark):
+        found.setdefault(lane, []).append(place)
+    return found
+
+
+def heard_lanes(origin: str, mark: str) -> list[int]:
+    """The lanes of those letters in the order in which they arrived."""
+    return [lane for lane, _ in _heard(origin, mark)]
+
+
+def _heard(origin: str, mark: str) -> list[tuple[int, int]]:
+    arrived = Arrival.objects.filter(neighbour__name=origin, message__isnull=False).order_by("pk")
+    bodies = dict(Message.objects.filter(kind=Reminded.kind).values_list("pk", "body"))
+    found = []
+    for message in arrived.values_list("message", flat=True):
+        if message in bodies:
+            told = decode(Reminded.kind, bytes(bodies[message]))
+            assert isinstance(told, Reminded)
+            said, lane, place = told.text.split(":")
+            found += [(int(lane), int(place))] if said == mark else []
+    return found
+
+
+def handed(node: str) -> int:
+    """How many letters for a node have numbers and no receipts: they may be on the road."""
+    lanes = LinkLane.objects.filter(neighbour__name=node)
+    return sum(lane.sealed - lane.receipted for lane in lanes)
+
+
+def refusals() -> list[str]:
+    """Why neighbours refused letters of ours."""
+    return list(Sent.objects.exclude(refusal="").values_list("refusal", flat=True))
+
+
+def suspend(node: str, suspended: bool) -> None:
+    """Let nothing in from a neighbour for a while."""
+    Neighbour.objects.filter(name=node).update(suspended=suspended)
+
+
+def age_link(node: str, minutes: int) -> None:
+    """Let time pass on the link to a neighbour: what was heard and what waits grow older."""
+    passed = timedelta(minutes=minutes)
+    Neighbour.objects.filter(name=node).update(last_contact=F("last_contact") - passed)
+    Letter.objects.filter(neighbour__name=node).update(created_at=F("created_at") - passed)
+
+
+def alarms(node: str) -> list[str]:
+    """What is wrong with the link to a neighbour now."""
+    found = LinkAlarm.objects.filter(neighbour__name=node, cleared_at=None)
+    return sorted(found.values_list("code", flat=True))
+
+
+# ── the ferry ──
+
+
+def by_ferry(node: str, **changes: Any) -> None:
+    """No line leads to this neighbour; `changes` to what we know of it."""
+    Neighbour.objects.filter(name=node).update(road="ferry", **changes)
+
+
+def settle() -> None:
+    """All that follows from what has arrived, as the worker would do it."""
+    build.settle()
+
+
+def send_large(clerk: str, leader: str, to: list[str], title: str, mebibytes: int) -> str:
+    """Send a document with an attachment of this size that does not compress."""
+    dice = random.Random()  # never the same file twice: a file is sent once to each node
+    with tempfile.TemporaryFile() as file:
+        for _ in range(mebibytes):
+            file.write(dice.randbytes(1 << 19).hex().encode())
+        file.seek(0)
+        stored = files.store(file, "附件.txt")
+    organisations = list(Organisation.objects.filter(pk__in=to))
+    document = _issued(clerk, leader, organisations, f"{title}的通知", [(stored, "附件.txt")])
+    return str(outgoing.dispatch(actor(clerk), document).pk)
+
+
+def attachment_size(clerk: str, document: str) -> int:
+    """The bytes of a document's attachment, each of them read and its hash found right."""
+    (first,) = queries.attachments(queries.documents(actor(clerk)).get(pk=document))
+    with files.open_file(first.file_id) as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+        assert digest.hexdigest() == first.file_id
+        return stream.tell()
+
+
+def voyages() -> list[dict[str, Any]]:
+    """The log of voyages, newest first."""
+    return [
+        {
+            "state": voyage.state,
+            "leaving": voyage.leaving,
+            "letters": voyage.letters,
+            "volumes": len(voyage.volumes),
+            "level": voyage.level,
+            "done": voyage.done,
+            "size": voyage.size,
+            "notes": voyage.notes,
+            "next": roads.next_step(voyage),
+        }
+        for voyage in roads.voyages()
+    ]
+
+
+def zhengtong(words: list[str]) -> tuple[int, str, str]:
+    """A command of the administrator, in this process: its status and what it says."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as errors:
+        status = main(["--node", os.environ["ZHENGTONG_NODE"], *words])
+    return status, out.getvalue(), errors.getvalue()

@@ -63,6 +63,7 @@ class Site:
     web_processes: int = 1
     workers: int = 1
     database_inside: bool = False
+    exchange_port: int = 0
     process: subprocess.Popen[bytes] | None = None
     driver: subprocess.Popen[str] | None = None
     organisations: list[str] = field(default_factory=list)
@@ -84,13 +85,17 @@ class Site:
             database = "sqlite:///node.sqlite3"
         above = ""
         if self.parent:
-            above = (
-                f'[parent]\nname = "{self.parent.name}"\n'
-                f'url = "http://127.0.0.1:{self.parent.port}"\n'
+            secure = self.parent.exchange_port
+            address = (
+                f"https://127.0.0.1:{secure}" if secure else f"http://127.0.0.1:{self.parent.port}"
             )
+            above = f'[parent]\nname = "{self.parent.name}"\nurl = "{address}"\n'
+        received = ""
+        if self.exchange_port:
+            received = f'exchange_listen = "127.0.0.1:{self.exchange_port}"\n'
         self.node_file.write_text(
             f'[node]\nname = "{self.name}"\ntitle = "{self.name}"\nzone = "{self.zone}"\n'
-            f'listen = "127.0.0.1:{self.port}"\n{above}'
+            f'listen = "127.0.0.1:{self.port}"\n{received}{above}'
             f'[engines]\ndatabase = "{database}"\n'
             f"[serve]\nweb_processes = {self.web_processes}\nworkers = {self.workers}\n"
         )
@@ -113,7 +118,7 @@ class Site:
             title=node.title,
             zone=node.zone.value,
             ceiling=int(node.ceiling),
-            url=node.url,
+            url=node.exchange_url,
             issued_at=datetime.now(UTC),
         ).to_json()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from zhengtong.kernel.labels import Level, Zone
-from zhengtong.kernel.node import Node, NodeFileError, Parent, load
+from zhengtong.kernel.node import Nats, Node, NodeFileError, Parent, Stamping, load
 
 MINIMAL = '[node]\nname = "zhoukou"\nzone = "private"\n'
 
@@ -29,6 +30,27 @@ def test_the_shortest_file_is_enough(tmp_path: Path) -> None:
     assert node.keys == tmp_path / "keys" and node.run == tmp_path / "run"
     assert node.baked == tmp_path / "baked" and node.index == tmp_path / "index"
     assert node.parent is None and node.demo is False
+
+
+def test_nodes_are_received_on_a_port_of_their_own(tmp_path: Path) -> None:
+    plain = read(tmp_path, MINIMAL)
+    assert (plain.exchange, plain.exchange_url) == (None, plain.url)
+    assert not plain.receives_over_tls and not plain.needs_certificate
+    node = read(tmp_path, f'{MINIMAL}exchange_listen = "192.0.2.7:8200"\n')
+    assert (node.exchange, node.exchange_url) == (("192.0.2.7", 8200), "https://192.0.2.7:8200")
+    named = f'{MINIMAL}exchange_listen = "[::]:8200"\nexchange_url = "https://n.example:8200/"\n'
+    node = read(tmp_path, named)
+    assert (node.exchange, node.exchange_url) == (("::", 8200), "https://n.example:8200")
+    assert node.receives_over_tls and node.needs_certificate and "n.example" in node.hosts
+    child = read(tmp_path, f'{MINIMAL}[parent]\nname = "henan"\nurl = "https://henan.example"\n')
+    assert child.needs_certificate and not child.receives_over_tls
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8200", "oa.example"])
+def test_nodes_are_received_over_tls_only(tmp_path: Path, url: str) -> None:
+    text = f'{MINIMAL}exchange_listen = "127.0.0.1:8200"\nexchange_url = "{url}"\n'
+    with pytest.raises(NodeFileError, match=r"line 5: \[node\] exchange_url: .*https://"):
+        read(tmp_path, text)
 
 
 def test_everything_can_be_said(tmp_path: Path) -> None:
@@ -108,6 +130,9 @@ WRONG = {
     'listen = "127.0.0.1:²"': "write an address and a port",
     'listen = "127.0.0.1:-1"': "write an address and a port",
     'listen = ":8100"': "write an address and a port",
+    'exchange_listen = "8200"': "write an address and a port",
+    'exchange_listen = "0.0.0.0:8200"': "give `exchange_url`, the address others dial",
+    'exchange_url = "https://oa.example"': "give `exchange_listen` too",
     'url = "oa.example"': "write an address such as",
     'url = "ftp://oa.example"': "write an address such as",
     'url = "https://"': "write an address such as",
@@ -148,13 +173,22 @@ TABLES = {
     '[engines]\ndatabase = "postgresql://u@db:x/oa"': (5, "write sqlite:///FILE or postgresql"),
     "[engines]\ndatabase = 1": (5, "write a text in quotes"),
     "[engines]\nfiles = false": (5, "write a text in quotes"),
+    '[parent]\nname = "henan"\nurl = "https://h.example"\nroad = "air"': (7, "one of https, nats"),
+    '[parent]\nname = "henan"\nurl = "https://h.example"\nroad = "nats"': (7, "`above`"),
+    '[nats]\nurl = "127.0.0.1"': (5, "a host and a port"),
+    '[nats]\nurl = "192.0.2.1:4222"': (5, "runs on this machine"),
+    '[nats]\nleaves = "0.0.0.0:7422"': (5, "needs TLS"),
+    '[nats]\nabove = "centre.example:7422"': (5, "needs TLS"),
+    '[nats]\nserver = "nowhere/nats-server"': (5, "does not exist"),
+    '[nats]\ntls = "nowhere"': (5, "cert.pem"),
+    "[nats]\nport = 4222": (5, "unknown key"),
     "[serve]\nworkers = 0": (5, "write a whole number from 1 to 16"),
     "[serve]\nworkers = 17": (5, "write a whole number from 1 to 16"),
     "[serve]\nworkers = true": (5, "write a whole number from 1 to 16"),
     '[serve]\nthreads = "4"': (5, "write a whole number from 1 to 64"),
     "[serve]\nweb_processes = 1.5": (5, "write a whole number from 1 to 64"),
     "[serve]\nmax_upload_mb = 5000": (5, "write a whole number from 1 to 4096"),
-    "[server]\nworkers = 1": (4, "unknown table; known: node, parent, engines, serve"),
+    "[server]\nworkers = 1": (4, "unknown table; known: node, parent, nats, engines, serve"),
     "[serve] # 进程\n# workers = 1\nworkers = 0": (6, "write a whole number from 1 to 16"),
 }
 
@@ -209,3 +243,50 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
         load(tmp_path / "node.toml")
     with pytest.raises(NodeFileError, match="zhengtong init FOLDER"):
         load(tmp_path)
+
+
+def test_a_time_stamping_authority_may_be_named(tmp_path: Path) -> None:
+    assert read(tmp_path, MINIMAL).stamping is None
+    named = MINIMAL + '[stamping]\nurl = "http://tsa.example/"\n'
+    assert read(tmp_path, named).stamping == Stamping("http://tsa.example/", timedelta(hours=1))
+    seldom = read(tmp_path, named + "every_minutes = 1440\n").stamping
+    assert seldom is not None
+    assert seldom.every == timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "remedy"),
+    [
+        ("", "missing; give the authority's address"),
+        ('url = "tsa.example"', "write an address such as"),
+        ('url = "ftp://tsa.example"', "write an address such as"),
+        (f'url = "https://tsa.example/{"x" * 300}"', "write an address such as"),
+        ('url = "https://tsa.example"\nevery_minutes = 0', "a whole number from 1 to 10080"),
+        ('url = "https://tsa.example"\nevery = 5', "unknown key; known: url, every_minutes"),
+    ],
+)
+def test_a_wrong_authority_is_refused(tmp_path: Path, lines: str, remedy: str) -> None:
+    with pytest.raises(NodeFileError, match=re.escape(remedy)):
+        read(tmp_path, f"{MINIMAL}[stamping]\n{lines}\n")
+
+
+def test_a_node_may_stand_between_two_roads(tmp_path: Path) -> None:
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "nats-server").touch()
+    node = read(
+        tmp_path,
+        MINIMAL
+        + '[parent]\nname = "henan"\nurl = "https://henan.example"\nroad = "nats"\n'
+        + '[nats]\nurl = "127.0.0.1:4333"\nleaves = "0.0.0.0:7422"\n'
+        + 'above = "henan.example:7422"\ntls = "tls"\nserver = "nats-server"\n',
+    )
+    assert node.parent == Parent("henan", "https://henan.example", "nats")
+    assert node.nats == Nats(
+        "127.0.0.1:4333",
+        "0.0.0.0:7422",
+        "henan.example:7422",
+        tmp_path / "nats-server",
+        tmp_path / "tls",
+    )
+    assert read(tmp_path, MINIMAL).nats is None
+    assert read(tmp_path, MINIMAL + "[nats]\n").nats == Nats("127.0.0.1:4222")

@@ -21,7 +21,16 @@ from zhengtong.kernel.directory.sessions import OpenSession
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-OPEN = {"/sign-in", "/sign-out", "/exchange"}
+OPEN = {
+    "/sign-in",
+    "/sign-out",
+    "/exchange",
+    "/exchange/join",
+    "/exchange/rekey",
+    "/livez",
+    "/readyz",
+    "/metrics",
+}
 SAMPLES = {
     "uuid": "01a20989-15d9-7e1c-8de7-3e79b0f0c8ab",
     "int": "1",

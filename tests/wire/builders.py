@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from tests.wire import stamps
 from zhengtong.wire import merkle
 from zhengtong.wire.batch import (
     NO_LETTER,
@@ -21,7 +23,7 @@ from zhengtong.wire.batch import (
     Standing,
     sign_standing,
 )
-from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint
+from zhengtong.wire.checkpoint import Checkpoint, cosign, log_origin, sign_checkpoint
 from zhengtong.wire.envelope import Content, FileRef, Sealed, seal_disclosed
 from zhengtong.wire.errors import Refusal
 from zhengtong.wire.evidence import (
@@ -30,6 +32,7 @@ from zhengtong.wire.evidence import (
     EvidenceFile,
     EvidenceLetter,
     EvidenceReceipt,
+    EvidenceStamp,
     LoggedEntry,
     Span,
 )
@@ -241,4 +244,26 @@ def evidence() -> Evidence:
             )
             for index in (2, 10)
         ),
+    )
+
+
+def dated_evidence() -> Evidence:
+    """The same, with the city's exchange log: cosigned by the county an hour later, stamped in two.
+
+    `evidence()` has one checkpoint, so this one is the second of the file.
+    """
+    whole = evidence()
+    digest = CITY.suite.hash(whole.letters[0].envelope)
+    others = [entry(number, Event.SENT, by="zhoukou") for number in (10, 11)]
+    log = log_of(*others, entry(12, Event.SENT, digest, by="zhoukou"), keys=CITY)
+    head = Checkpoint(log_name("zhoukou"), log.size, log.root())
+    note = sign_checkpoint(head, CITY)
+    line = cosign(note, NOW + timedelta(hours=1), FUGOU)
+    logged = LoggedEntry(log.entries(2, 1)[0], 2, tuple(log.inclusion(2, log.size)), 1)
+    token = stamps.token(head.text().encode(), NOW + timedelta(hours=2))
+    return replace(
+        whole,
+        checkpoints=(*whole.checkpoints, note + line),
+        entries=(*whole.entries, logged),
+        stamps=(EvidenceStamp(1, token),),
     )

@@ -24,15 +24,15 @@ from tests.wire.builders import (
     NOW,
     SHENQIU,
     content,
-    entry,
+    dated_evidence,
     evidence,
     node,
-    receipts,
     sealed,
     seeded,
 )
-from zhengtong.wire import cbor
-from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint
+from tests.wire.forgeries import FORGERIES, receipt_for
+from tests.wire.stamps import CERTIFICATE_DER
+from zhengtong.wire import authority, cbor
 from zhengtong.wire.envelope import seal_disclosed
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.evidence import (
@@ -40,7 +40,6 @@ from zhengtong.wire.evidence import (
     Evidence,
     EvidenceFile,
     EvidenceLetter,
-    EvidenceReceipt,
     Part,
     name_of,
     pack,
@@ -49,10 +48,10 @@ from zhengtong.wire.evidence import (
 from zhengtong.wire.evidence_check import verify
 from zhengtong.wire.findings import Report, Verdict
 from zhengtong.wire.keys import NodeCard, NodeKeys
-from zhengtong.wire.receipts import single
 from zhengtong.wire.verifier import main, print_report
 
 WHOLE = evidence()
+DATED = dated_evidence()
 BUNDLE = pack(WHOLE)
 ABOUT = cbor.encode(["标题", DOCUMENT, "zhoukou", 0])
 
@@ -107,6 +106,38 @@ def test_the_report_says_what_is_not_proven() -> None:
     assert "第1封信的正文未随案卷提供" in unproven
 
 
+def test_a_time_stamp_dates_what_stood_in_the_log() -> None:
+    report = verify(pack(DATED), CARDS)
+    assert report.ok
+    proven = said(report, Verdict.PROVEN)
+    assert "签名:第2个日志检查点于2026-03-02 11:30:00 UTC+8前已存在" in proven
+    assert "封存的日志之中:第1封信发出" in proven
+    assert "由扶沟县(fugou)于2026-03-02 10:30:00 UTC+8核验并会签" in proven
+    assert "证书未与受信名单核对" in said(report, Verdict.UNPROVEN)
+    trusting = verify(pack(DATED), CARDS, [authority.read(CERTIFICATE_DER)])
+    assert "证书未与受信名单核对" not in said(trusting, Verdict.UNPROVEN)
+
+
+def test_the_summary_answers_who_what_when_and_whether_anything_is_missing() -> None:
+    lines = "\n".join(line.zh for line in verify(pack(DATED), CARDS).summary)
+    assert "第1封信:周口市(zhoukou)发给 fugou,签名时间 2026-03-02 09:30:00 UTC+8" in lines
+    assert "扶沟县(fugou):于2026-03-02 09:30:00 UTC+8送达,于2026-03-02 09:30:00 UTC+8签收" in lines
+    assert "链路无缺漏:zhoukou→fugou 第12至13号,双方签名一致" in lines
+    assert "第1封不晚于2026-03-02 11:30:00 UTC+8(测试时间戳机构时间戳)" in lines
+    assert "身份" not in lines
+    assert "未与受信名录核对" in verify(BUNDLE).summary[-1].zh
+
+
+def test_the_summary_claims_nothing_that_is_not_proven() -> None:
+    letters = (EvidenceLetter(WHOLE.letters[0].envelope),)
+    bare = Evidence(WHOLE.about, cards=WHOLE.cards, letters=letters)
+    lines = "\n".join(line.zh for line in verify(pack(bare), CARDS).summary)
+    assert "送达未证明,签收未证明" in lines
+    assert "链路有无缺漏:未证明" in lines
+    assert "时间:各节点自报,没有他方证明" in lines
+    assert verify(BUNDLE[:-1], CARDS).summary == ()
+
+
 def test_the_same_evidence_gives_the_same_file_and_back() -> None:
     assert unpack(BUNDLE) == WHOLE
     assert pack(unpack(BUNDLE)) == BUNDLE
@@ -138,119 +169,14 @@ def test_every_truncation_and_every_addition_is_found() -> None:
     assert not verify(b"", CARDS).ok
 
 
-def forged_file(whole: Evidence) -> Evidence:
-    return dataclasses.replace(whole, files=(EvidenceFile("a.pdf", ATTACHMENT[:-1] + b"!"),))
-
-
-def added_file(whole: Evidence) -> Evidence:
-    return dataclasses.replace(whole, files=(*whole.files, EvidenceFile("b.pdf", b"")))
-
-
-def forged_content(whole: Evidence) -> Evidence:
-    first = whole.letters[0]
-    assert first.disclosure
-    changed = dataclasses.replace(first, disclosure=first.disclosure.replace(b"title", b"tutle"))
-    return dataclasses.replace(whole, letters=(changed, *whole.letters[1:]))
-
-
-def forged_envelope(whole: Evidence) -> Evidence:
-    envelope = bytearray(whole.letters[0].envelope)
-    envelope[-1] ^= 1
-    letter = EvidenceLetter(bytes(envelope), whole.letters[0].disclosure)
-    return dataclasses.replace(whole, letters=(letter, *whole.letters[1:]))
-
-
-def forged_receipt(whole: Evidence) -> Evidence:
-    return dataclasses.replace(whole, receipts=(receipt_for(bytes(32)),))
-
-
-def receipt_for(envelope_hash: bytes, keys: NodeKeys = FUGOU) -> EvidenceReceipt:
-    """A node's receipt for an envelope, in its standard form."""
-    delivered = entry(12, envelope_hash=envelope_hash, by=keys.node, receiver=keys.node)
-    run = receipts(delivered, keys=keys)
-    return EvidenceReceipt(run.entries[0], single(run, 0, keys.suite))
-
-
-def letter_withheld(whole: Evidence) -> Evidence:
-    """The exporter hides that another letter followed."""
-    span = whole.spans[0]
-    shorter = dataclasses.replace(span, hashes=(span.hashes[0], span.hashes[0]))
-    return dataclasses.replace(whole, spans=(shorter,))
-
-
-def letter_before_replaced(whole: Evidence) -> Evidence:
-    span = dataclasses.replace(whole.spans[0], before=bytes(32))
-    return dataclasses.replace(whole, spans=(span,))
-
-
-def forged_standing(whole: Evidence) -> Evidence:
-    standing = bytearray(whole.standings[1])
-    standing[-1] ^= 1
-    return dataclasses.replace(whole, standings=(whole.standings[0], bytes(standing)))
-
-
-def foreign_span(whole: Evidence) -> Evidence:
-    span = dataclasses.replace(whole.spans[0], hashes=(bytes(32),))
-    return dataclasses.replace(whole, spans=(span,))
-
-
-def strangers_receipt(whole: Evidence) -> Evidence:
-    digest = hashlib.sha256(whole.letters[0].envelope).digest()
-    return dataclasses.replace(whole, receipts=(receipt_for(digest, SHENQIU),))
-
-
-def forged_entry(whole: Evidence) -> Evidence:
-    entry = dataclasses.replace(whole.entries[0], data=b"entry 2 documents.recall")
-    return dataclasses.replace(whole, entries=(entry, *whole.entries[1:]))
-
-
-def moved_entry(whole: Evidence) -> Evidence:
-    entry = dataclasses.replace(whole.entries[0], index=3)
-    return dataclasses.replace(whole, entries=(entry, *whole.entries[1:]))
-
-
-def entry_without_checkpoint(whole: Evidence) -> Evidence:
-    return dataclasses.replace(whole, checkpoints=())
-
-
-def checkpoint_by_another(whole: Evidence) -> Evidence:
-    head = Checkpoint(log_origin("zhoukou"), 11, bytes(32))
-    return dataclasses.replace(whole, checkpoints=(sign_checkpoint(head, FUGOU),))
-
-
-def missing_card(whole: Evidence) -> Evidence:
-    return dataclasses.replace(whole, cards=whole.cards[1:])
-
-
-def nothing(whole: Evidence) -> Evidence:
-    return Evidence(whole.about, cards=whole.cards)
-
-
 @pytest.mark.parametrize(
     ("forge", "fault"),
-    [
-        (forged_file, "附件 a.pdf 的内容与第1封信中登记的哈希不符"),
-        (added_file, "附件 b.pdf 未在任何一封信中登记"),
-        (forged_content, "第1封信的正文:签名与内容不符"),
-        (forged_envelope, "第1封信:签名与内容不符"),
-        (forged_receipt, "第1份回执不涉及案卷中的任何信件"),
-        (strangers_receipt, "第1份回执:发送方不在本节点的节点名录中"),
-        (letter_withheld, "第1段收发序列与 zhoukou 签名的序列在第 13 号不符,有信件被隐匿或替换"),
-        (letter_before_replaced, "第1段收发序列与 zhoukou 签名的序列在第 13 号不符"),
-        (forged_standing, "第2份序列声明:签名与内容不符"),
-        (foreign_span, "第1段收发序列不含案卷中的任何信件"),
-        (forged_entry, "日志第3条不在所封存的日志之中"),
-        (moved_entry, "日志第4条不在所封存的日志之中"),
-        (entry_without_checkpoint, "日志第3条没有有效的检查点"),
-        (checkpoint_by_another, "第1个日志检查点:签名与内容不符"),
-        (missing_card, "第1封信:发送方不在本节点的节点名录中"),
-        (nothing, "案卷文件中没有信件或审计记录"),
-    ],
+    FORGERIES,
 )
 def test_a_forger_who_mends_every_hash_is_still_found(
     forge: Callable[[Evidence], Evidence], fault: str
 ) -> None:
-    report = verify(pack(forge(WHOLE)), CARDS)
+    report = verify(pack(forge(DATED)), CARDS)
     assert not report.ok
     assert fault in said(report, Verdict.FAILED)
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.wire.builders import CITY, CITY_CARD, FUGOU, FUGOU_CARD, NOW, node, seeded
+from tests.wire.builders import (
+    CITY,
+    CITY_CARD,
+    FUGOU,
+    FUGOU_CARD,
+    NOW,
+    content,
+    find_card,
+    node,
+    seeded,
+)
 from zhengtong.wire import cbor, cose
+from zhengtong.wire.envelope import open_envelope, seal_disclosed
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import NodeCard, NodeKeys
 
@@ -83,3 +96,15 @@ def test_a_card_with_a_key_that_shares_no_secret_is_refused() -> None:
 def test_a_node_id_is_a_plain_name(name: str) -> None:
     with pytest.raises(WireError, match="not a node id"):
         NodeKeys.generate(name, rng=seeded(1))
+
+
+def test_a_spare_agreement_key_opens_letters_and_signs_nothing() -> None:
+    letter = seal_disclosed(
+        content(b"in flight", origin="fugou"), FUGOU, [CITY_CARD], None, seeded(3)
+    ).envelope
+    new = NodeKeys.generate("zhoukou", CITY.suite.name, rng=seeded(21))
+    with pytest.raises(WireError, match="undecryptable"):
+        open_envelope(letter, new, find_card)
+    changing = replace(new, spare=(CITY.agreement,))
+    assert open_envelope(letter, changing, find_card).content.body == b"in flight"
+    assert changing.signing_kid == new.signing_kid

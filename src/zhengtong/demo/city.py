@@ -12,8 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from zhengtong.demo import plan
+from zhengtong.kernel import moment
+from zhengtong.kernel.messages.credentials import install
+from zhengtong.wire.certificates import Authority, create_authority, create_request, issue
 
 STAMP = "city.json"
+TEN_YEARS = 3650
 
 
 def build(
@@ -35,18 +39,21 @@ def build(
         return str(json.loads(stamp.read_text())["password"])
     password = f"yanshi-{secrets.token_hex(4)}"
     say("正在建立演示城市：密钥与节点")
-    addresses = {node.name: node.url for node in nodes}
+    authority = create_authority("演示城市", "intl", moment.now(), days=TEN_YEARS)
+    dialled = {node.name: f"127.0.0.1:{node.exchange_port}" for node in nodes}
     for node in nodes:
-        parent = (node.parent, addresses[node.parent]) if node.parent else None
+        parent = (node.parent, f"https://{dialled[node.parent]}") if node.parent else None
         write_node(
             folder / node.name,
             name=node.name,
             title=node.title,
             zone=node.zone,
             listen=f"127.0.0.1:{node.port}",
+            exchange_listen=dialled[node.name],
             parent=parent,
             demo=True,
         )
+        _certify(folder / node.name / "keys", node.name, authority)
     say("正在建立数据表、工作日历和机关名录")
     first = folder / nodes[0].name
     _in_child(lambda: _fill_template(first, nodes, enter, prepare))
@@ -64,6 +71,13 @@ def build(
     temporary.write_text(json.dumps({"password": password, "nodes": len(nodes)}))
     temporary.replace(stamp)
     return password
+
+
+def _certify(keys: Path, name: str, authority: Authority) -> None:
+    """A certificate of the demo's own authority, whose key is then forgotten."""
+    key, request = create_request(name, "intl")
+    certificate = issue(authority, request, name, ["127.0.0.1"], moment.now(), days=TEN_YEARS)
+    install(keys, key=key, certificate=certificate, authorities=authority.certificate)
 
 
 def _fill_template(

@@ -16,13 +16,14 @@ from zhengtong.kernel.directory.models import Organisation
 from zhengtong.kernel.labels import Level
 from zhengtong.kernel.messages.keyfile import read_keys
 from zhengtong.kernel.messages.membership import admit
+from zhengtong.kernel.messages.roads.links import choose_road
 from zhengtong.kernel.node import load
 from zhengtong.wire.keys import NodeCard
 
 
 def admit_neighbours(folder: Path, node: plan.NodePlan, nodes: tuple[plan.NodePlan, ...]) -> None:
     """Exchange cards with the parent and the children, whose folders lie beside this node's."""
-    administrator = node_actor({"messages.admit"})
+    administrator = node_actor({"messages.admit", "messages.choose_road"})
     for other in nodes:
         if other.name == node.parent or other.parent == node.name:
             theirs = load(folder / other.name / "node.toml")
@@ -31,10 +32,12 @@ def admit_neighbours(folder: Path, node: plan.NodePlan, nodes: tuple[plan.NodePl
                 title=theirs.title,
                 zone=theirs.zone.value,
                 ceiling=int(theirs.ceiling),
-                url=theirs.url,
+                url=theirs.exchange_url,
                 issued_at=moment.now(),
             )
             admit(administrator, card, is_parent=other.name == node.parent)
+            if settings.NODE.nats and other.parent == node.name:
+                choose_road(administrator, other.name, "nats")
 
 
 def register_people(node: plan.NodePlan, password: str) -> None:

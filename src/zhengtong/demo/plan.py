@@ -86,7 +86,13 @@ class NodePlan:
 
     @property
     def url(self) -> str:
+        """Where people go: plain, since no browser knows the demo's own authority."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def exchange_port(self) -> int:
+        """Where the neighbours are received, over TLS."""
+        return self.port + 100
 
 
 def nodes(wanted: int, first_port: int = FIRST_PORT) -> tuple[NodePlan, ...]:
@@ -114,7 +120,7 @@ CLERK = (
     "documents.draft documents.revise documents.submit documents.drop documents.dispatch "
     "documents.remind documents.recall documents.resend_to documents.answer_recall "
     "documents.sign_for documents.register documents.return documents.read "
-    "documents.close documents.offer documents.export_evidence links.read"
+    "documents.close documents.offer documents.export_evidence"
 ).split()
 LEADER = (
     "documents.issue documents.instruct documents.read documents.countersign documents.review"
@@ -124,7 +130,11 @@ RELEASER = (
     "portal.release portal.confirm_release portal.revise portal.reject portal.withdraw".split()
 )
 AUDITOR = "audit.read documents.export_evidence".split()
-KEEPER = "links.read messages.resend messages.retry".split()
+KEEPER = (
+    "links.read links.clear links.export_evidence messages.resend messages.retry nodes.read "
+    "membership.invite membership.withdraw membership.approve membership.refuse "
+    "membership.suspend membership.resume membership.expel ferry.export ferry.import ferry.lose"
+).split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +150,13 @@ class PersonPlan:
 
 
 def people(unit: Unit) -> Iterator[PersonPlan]:
-    """The people of one organisation: a clerk and a leader everywhere, more at the city."""
+    """The people of one organisation: a clerk and a leader everywhere, more at the city.
+
+    Where nobody else keeps the network, in a county or department, the clerk does.
+    """
     names = _names(unit)
-    yield PersonPlan(f"{unit.key}-clerk", next(names), "机要文书", "秘书科", tuple(CLERK))
+    keeps = () if unit.kind in ("city", "province") else KEEPER
+    yield PersonPlan(f"{unit.key}-clerk", next(names), "机要文书", "秘书科", (*CLERK, *keeps))
     if unit.kind == "city":
         yield PersonPlan(f"{unit.key}-reviewer", next(names), "核稿员", "综合科", tuple(REVIEWER))
     yield PersonPlan(f"{unit.key}-leader", next(names), "分管领导", "", tuple(LEADER))
@@ -151,7 +165,9 @@ def people(unit: Unit) -> Iterator[PersonPlan]:
     if unit.kind == "city":
         yield PersonPlan(f"{unit.key}-release", next(names), "信息公开审核", "", tuple(RELEASER))
         yield PersonPlan(f"{unit.key}-release2", next(names), "信息公开复核", "", tuple(RELEASER))
+    if unit.kind in ("city", "province"):
         yield PersonPlan(f"{unit.key}-keeper", next(names), "网络管理员", "", tuple(KEEPER))
+        yield PersonPlan(f"{unit.key}-keeper2", next(names), "网络管理员", "", tuple(KEEPER))
 
 
 SURNAMES = "陈林郑沈许顾江陆叶苏程傅夏方石姚谭邹熊孟秦"

@@ -19,7 +19,9 @@ MINE, HOUSE = "我的工作", "管理"
 FIRST = (Navigation("待办事项", "/"), Navigation("搜索", "/search"))
 LAST = (
     Navigation("审计", "/audit/", ("audit.read",)),
-    Navigation("节点与连接", "/links/", ("links.read",)),
+    Navigation("节点监控", "/links/", ("links.read",)),
+    Navigation("入网节点", "/nodes/", ("nodes.read",)),
+    Navigation("摆渡", "/ferry/", ("ferry.export", "ferry.import")),
 )
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Sum
 
+from zhengtong.faces.exchange import caller
 from zhengtong.faces.server.streams import Request, Stream
 from zhengtong.faces.watch import Watch
 from zhengtong.kernel import moment
@@ -31,25 +33,28 @@ TEXT = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-sto
 
 async def listen(request: Request) -> Stream:
     """A line `mail 0 2`, at every new letter: the lanes in which mail waits for the neighbour."""
-    name = await request.in_thread(who, request.headers.get("authorization", ""))
+    proof = request.headers.get("authorization", "")
+    name = await request.in_thread(who, proof, request.node, request.client)
     if name is None:
         return Stream(_nothing(), status=401, headers=TEXT)
     return Stream(_mail(request, name), headers=TEXT, life_limit=3600, idle_limit=3600)
 
 
-def who(authorization: str) -> str | None:
-    """The neighbour that signed this proof just now, or None."""
+def who(authorization: str, node: str, client: str) -> str | None:
+    """The neighbour that signed this proof just now, or None; over TLS, `node` and no other."""
     close_old_connections()
     if not authorization.startswith(SCHEME) or len(authorization) > MAX_PROOF:
         return None
     try:
         proof = base64.urlsafe_b64decode(authorization.removeprefix(SCHEME).encode())
+        by_certificate = caller(node, urlsplit(f"//{client}").hostname or "")
         neighbours = Neighbour.objects.filter(suspended=False)
         batch = decode_batch(proof, finder(*neighbours), receiver=settings.NODE.name)
         require_fresh(batch.standing, 0, moment.now())
     except (WireError, binascii.Error, UnicodeEncodeError):
         return None
-    return batch.standing.sender
+    sender = batch.standing.sender
+    return sender if by_certificate in (None, sender) else None
 
 
 async def _mail(request: Request, name: str) -> AsyncIterator[bytes]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -170,8 +171,10 @@ def _write_head(text: str) -> None:
     Path(name).replace(_head_path())
 
 
-def problems(card: NodeCard) -> Iterator[str]:
+def problems(*cards: NodeCard) -> Iterator[str]:
     """Check the whole log against its rows, its checkpoints and the head file; say each fault.
+
+    `cards` are all those this node has had, the present one last: it may have changed keys.
 
     Sealing may go on meanwhile: what comes after the newest checkpoint found at first is only
     asked whether it, too, is signed.
@@ -186,11 +189,11 @@ def problems(card: NodeCard) -> Iterator[str]:
         *([("the head file", head)] if head is not None else []),
     ]:
         try:
-            signed.append((name, checkpoints.verify_checkpoint(text, card)))
+            signed.append((name, _verified(text, cards)))
         except WireError as error:
             yield f"{name}: {error}"
     roots = {checkpoint.size: checkpoint.root for _, checkpoint in signed}
-    hash = card.crypto.hash
+    hash = cards[-1].crypto.hash  # a change of keys keeps the suite
     yield from (fault for item in kept if (fault := _misfiled(item, signed, roots, hash)))
     tree = merkle.Tree(hash=hash)
     found = {0: tree.root()}
@@ -207,6 +210,14 @@ def problems(card: NodeCard) -> Iterator[str]:
         elif found[checkpoint.size] != checkpoint.root:
             yield f"{name} does not agree with the log up to {checkpoint.size}"
     yield from _unsigned()
+
+
+def _verified(text: bytes, cards: Sequence[NodeCard]) -> checkpoints.Checkpoint:
+    """A checkpoint under whichever of our cards signed it. Raises WireError."""
+    for card in cards[:-1]:
+        with suppress(WireError):
+            return checkpoints.verify_checkpoint(text, card)
+    return checkpoints.verify_checkpoint(text, cards[-1])
 
 
 def _misfiled(

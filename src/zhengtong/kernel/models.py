@@ -15,6 +15,17 @@ from zhengtong.kernel.directory.models import (
 from zhengtong.kernel.directory.sessions import OpenSession
 from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.flow.models import Case, Step
+from zhengtong.kernel.membership.models import (
+    Approval,
+    DirectoryVersion,
+    FormerCard,
+    Invitation,
+    JoinAttempt,
+    Member,
+    Rotation,
+    RotationAnswer,
+)
+from zhengtong.kernel.messages.delays import LinkDelay, LinkTimed
 from zhengtong.kernel.messages.models import (
     Arrival,
     CarriedReceipt,
@@ -35,15 +46,19 @@ from zhengtong.kernel.messages.models import (
     Route,
     Sent,
 )
+from zhengtong.kernel.messages.roads.models import Voyage
 from zhengtong.kernel.messages.timers import Timer
+from zhengtong.kernel.messages.watch import LinkWatch
 from zhengtong.kernel.notices import Notice
 from zhengtong.kernel.numbering import Counter
 from zhengtong.kernel.records import Grant, Named
 from zhengtong.kernel.search.queue import Changed
+from zhengtong.kernel.stamping import Stamp, StampingTrouble
 from zhengtong.kernel.tasks import Task
 
 __all__ = [
     "Appointment",
+    "Approval",
     "Arrival",
     "AuditCheckpoint",
     "AuditEntry",
@@ -54,17 +69,25 @@ __all__ = [
     "Cosignature",
     "Counter",
     "Day",
+    "DirectoryVersion",
     "Division",
+    "FormerCard",
     "Grant",
     "Handling",
     "IncomingFile",
+    "Invitation",
+    "JoinAttempt",
     "Lease",
     "Letter",
     "LinkAlarm",
+    "LinkDelay",
     "LinkLane",
+    "LinkTimed",
+    "LinkWatch",
     "LogBlock",
     "LogHead",
     "LogTile",
+    "Member",
     "Message",
     "Named",
     "Neighbour",
@@ -77,11 +100,16 @@ __all__ = [
     "Post",
     "PostDuty",
     "Receipt",
+    "Rotation",
+    "RotationAnswer",
     "Route",
     "Sent",
     "SignInAttempt",
+    "Stamp",
+    "StampingTrouble",
     "Step",
     "StoredFile",
     "Task",
     "Timer",
+    "Voyage",
 ]

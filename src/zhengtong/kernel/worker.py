@@ -10,6 +10,7 @@ import fcntl
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -24,15 +25,23 @@ from zhengtong.kernel.capability import capabilities
 from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.extraction import extract_text
 from zhengtong.kernel.files import StoredFile, path_of
-from zhengtong.kernel.messages import reactions, sealing, timers
-from zhengtong.kernel.messages.courier import couriers
+from zhengtong.kernel.membership import upkeep
+from zhengtong.kernel.messages import reactions, roads, sealing, timers
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Message
+from zhengtong.kernel.messages.roads import ferry
+from zhengtong.kernel.messages.watch import Watcher
 from zhengtong.kernel.search.indexer import Indexer
+from zhengtong.kernel.stamping import Stamper
 
 log = logging.getLogger(__name__)
 
 Job = Callable[[], bool]
+
+AT_A_TIME = 0.25
+"""Seconds that one job may go on while it finds work, before the others have their turn."""
+LOOK_AGAIN = 0.1
+"""Seconds between two looks that find nothing: during a burst the bell rings for every batch."""
 
 
 class Worker:
@@ -41,14 +50,19 @@ class Worker:
     def __init__(self) -> None:
         self.name = leases.holder()
         self.indexer = Indexer()
+        self.links = Watcher(self.name)
         self._stopping = threading.Event()
         self.jobs: tuple[tuple[str, Job], ...] = (
             ("reactions", reactions.work),
             ("sealing", sealing.seal_waiting),
+            ("links", self.links.work),
+            ("ferry", ferry.work),
             ("timers", lambda: bool(timers.ring_due())),
             ("extraction", extract_one),
             ("indexing", self.indexer.work),
             ("audit", self.seal_audit),
+            ("stamping", Stamper(self.name).work),
+            ("membership", upkeep.work),
             *(
                 (path, import_string(path))
                 for capability in capabilities()
@@ -57,31 +71,37 @@ class Worker:
         )
 
     def run(self) -> None:
-        """Work until told to stop; the couriers dial in threads of their own."""
+        """Work until told to stop; every courier is a thread of its own."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
-        dialling = couriers(self.name) if settings.NODE.parent else []
-        for courier in dialling:
+        couriers = roads.couriers(self.name)
+        for courier in couriers:
             courier.start()
         with Bell("worker") as bell, at_work():
             while not self._stopping.is_set():
+                began = time.monotonic()
                 if self.step():
                     ring()  # pages and the couriers may want to know
                     bell.drain()
                 else:
                     bell.wait(1.0)
-        for courier in dialling:
+                    self._stopping.wait(max(0.0, began + LOOK_AGAIN - time.monotonic()))
+        for courier in couriers:
             courier.stop()
         self.indexer.close()
 
     def step(self) -> bool:
-        """Every job once; whether any found work. A failing job is logged and tried again."""
+        """Every job, as long as it finds work; whether any did. What fails is tried again."""
         worked = False
         for name, job in self.jobs:
             if self._stopping.is_set():
                 break
             try:
-                worked |= job()
+                until = time.monotonic() + AT_A_TIME
+                while job():
+                    worked = True
+                    if time.monotonic() > until or self._stopping.is_set():
+                        break
             except (OperationalError, Unavailable) as error:
                 log.warning("%s: %s; will try again", name, error)
                 self._pause()

@@ -19,6 +19,16 @@ works alone. Read it in this order:
     attest      statements outside any exchange
     witness     neighbours watch each other's logs  opening     the letters of a batch
     evidence    one file that proves a road         evidence_check, verifier: judging it
+    timestamp   an authority's word on a checkpoint bare        signatures without any library
+
+`docs/protocol.md` says the same for those who write their own.
 """
 
-from zhengtong.wire import intl as intl  # registers the default suite
+try:
+    from zhengtong.wire import intl as intl  # registers the default suite
+except ImportError:  # the one-file verifier on a machine without libraries
+    from zhengtong.wire.bare_suite import READING, READING_GM
+    from zhengtong.wire.suite import register
+
+    register(READING)
+    register(READING_GM)

@@ -122,7 +122,7 @@ class Batch:
 def take_what_fits(letters: Iterable[Letter], room: int = MAX_BATCH) -> tuple[Letter, ...]:
     """The leading letters that one batch of at most `room` bytes can carry; at least one."""
     taken: list[Letter] = []
-    room -= _ROOM_FOR_THE_REST
+    room = min(room, MAX_BATCH - _ROOM_FOR_THE_REST)
     for letter in letters:
         room -= len(letter.envelope) + 16
         if len(taken) == MAX_LETTERS or (taken and room < 0):

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import cbor2
-
 from zhengtong.wire.errors import Refusal, WireError
+
+try:
+    import cbor2
+except ImportError:  # the one-file verifier on a machine without libraries
+    cbor2 = None  # type: ignore[assignment]
 
 MAX_DEPTH = 8
 _SIMPLE = {0xF4: False, 0xF5: True, 0xF6: None}
@@ -26,7 +29,26 @@ def encode(value: Any) -> bytes:
     unless a map mixes numbers of 24 and above with negative numbers or texts, which no structure
     here does and `decode` would refuse.
     """
-    return cbor2.dumps(value, canonical=True)
+    return encode_plainly(value) if cbor2 is None else cbor2.dumps(value, canonical=True)
+
+
+def encode_plainly(value: Any) -> bytes:
+    """The same without a library; slower. Raises TypeError for a value outside the profile."""
+    if value is None or type(value) is bool:
+        return bytes((0xF6 if value is None else 0xF4 + value,))
+    if type(value) is int:
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if type(value) is str:
+        data = value.encode()
+        return head(3, len(data)) + data
+    if type(value) is bytes:
+        return bstr(value)
+    if type(value) in (list, tuple):
+        return head(4, len(value)) + b"".join(map(encode_plainly, value))
+    if type(value) is dict:
+        pairs = sorted((encode_plainly(key), encode_plainly(item)) for key, item in value.items())
+        return head(5, len(pairs)) + b"".join(key + item for key, item in pairs)
+    raise TypeError(f"no value of the profile: {type(value).__name__}")
 
 
 def bstr(data: bytes) -> bytes:

@@ -21,6 +21,7 @@ ENVELOPE = "application/vnd.zhengtong.envelope+cose"
 STANDING = "application/vnd.zhengtong.standing+cose"
 RECEIPT = "application/vnd.zhengtong.receipt+cose"
 CARD = "application/vnd.zhengtong.card+cose"
+FERRY = "application/vnd.zhengtong.ferry+cose"
 """The type is signed, so a statement of one sort can never pass for another."""
 
 MAX_HEADER = 64 * 1024

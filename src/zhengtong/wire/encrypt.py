@@ -64,9 +64,9 @@ def open_body(data: bytes, external: bytes, keys: NodeKeys) -> bytes:
     """The plaintext for the holder of `keys`. Raises WireError: undecryptable, malformed…"""
     protected, nonce, ciphertext, recipients = _parse(data)
     suite = suite_for("content_algorithm", protected[1].get(_ALG))
-    header, wrapped, wrap_protected = _for_me(recipients, keys)
+    handle, header, wrapped, wrap_protected = _for_me(recipients, keys)
     try:
-        key = keys.suite.unwrap(keys.agreement, header, wrapped, wrap_protected)
+        key = keys.suite.unwrap(handle, header, wrapped, wrap_protected)
         return suite.open(key, nonce, ciphertext, _bound(protected[0], external))
     except ValueError as problem:
         raise WireError(Refusal.UNDECRYPTABLE, str(problem)) from None
@@ -87,17 +87,19 @@ def _parse(data: bytes) -> tuple[tuple[bytes, dict[int, Any]], bytes, bytes, lis
     return (parts[0], header), nonce, parts[2], parts[3]
 
 
-def _for_me(recipients: list[Any], keys: NodeKeys) -> tuple[dict[int, Any], bytes, bytes]:
-    """Unprotected header, wrapped key and protected header of the entry for these keys."""
+def _for_me(recipients: list[Any], keys: NodeKeys) -> tuple[Handle, dict[int, Any], bytes, bytes]:
+    """Our private key, and unprotected header, wrapped key, protected header of its entry."""
     for entry in recipients:
         if type(entry) is not list or [type(part) for part in entry] != [bytes, dict, bytes]:
             raise WireError(Refusal.MALFORMED, "recipient: three parts expected")
         protected, header, wrapped = entry
-        if header.get(_KID) != keys.agreement_kid:
+        kid = header.get(_KID)
+        handle = keys.agreement if kid == keys.agreement_kid else keys.agreement_with(kid)
+        if handle is None:
             continue
         if cbor.decode(protected) != {_ALG: keys.suite.wrap_algorithm}:
             raise WireError(Refusal.MALFORMED, "recipient: unknown key wrap")
-        return header, wrapped, protected
+        return handle, header, wrapped, protected
     raise WireError(Refusal.UNDECRYPTABLE, f"not sealed for key {keys.agreement_kid.hex()}")
 
 

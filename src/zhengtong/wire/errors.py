@@ -25,6 +25,10 @@ class Refusal(StrEnum):
     NOT_A_NEIGHBOUR = "not_a_neighbour"
     SEQUENCE_MISMATCH = "sequence_mismatch"
     FORKED_LOG = "forked_log"
+    SUSPENDED = "suspended"
+    EXPELLED = "expelled"
+    OUTDATED = "outdated"
+    BAD_CERTIFICATE = "bad_certificate"
 
     @property
     def explanation(self) -> Explanation:
@@ -153,6 +157,30 @@ _EXPLANATIONS = {
         "The peer is not a direct neighbour of this node",
         "请经由规定的上级节点转送",
         "Route it through the proper parent node",
+    ),
+    Refusal.SUSPENDED: Explanation(
+        "双方的交换已被暂停",
+        "The exchange with this node is suspended",
+        "信件各自留存,恢复后自动送达;请与对方管理员联系",
+        "Letters wait on both sides and go on when it is resumed; ask the peer's administrator",
+    ),
+    Refusal.EXPELLED: Explanation(
+        "该节点已被除名,不再交换",
+        "This node has been expelled and no longer exchanges",
+        "如需重新入网,请向上级节点申请新的邀请",
+        "Ask the parent node for a new invitation under another name",
+    ),
+    Refusal.OUTDATED: Explanation(
+        "对方给出的名录或名片比本节点已有的旧",
+        "The directory or card is older than the one held here",
+        "请核对对方是否由旧备份恢复,并索取最新版本",
+        "Ask whether the peer was restored from an old backup, and get the newest",
+    ),
+    Refusal.BAD_CERTIFICATE: Explanation(
+        "节点证书不被接受",
+        "The node certificate is not accepted",
+        "请核对证书后重新连接",
+        "Inspect the certificate and connect again",
     ),
     Refusal.SEQUENCE_MISMATCH: Explanation(
         "双方签名的收发序列不一致,有来件被隐匿、替换或改动",

@@ -39,6 +39,7 @@ class Part(StrEnum):
     STANDING = "standing"
     CHECKPOINT = "checkpoint"
     ENTRY = "entry"
+    STAMP = "stamp"
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,14 @@ class LoggedEntry:
 
 
 @dataclass(frozen=True)
+class EvidenceStamp:
+    """A time stamp (RFC 3161) on the text of a checkpoint, which is numbered as in LoggedEntry."""
+
+    checkpoint: int
+    token: bytes
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The contents of an evidence file; cards, standings and checkpoints in their signed bytes."""
 
@@ -133,6 +142,7 @@ class Evidence:
     standings: tuple[bytes, ...] = ()
     checkpoints: tuple[bytes, ...] = ()
     entries: tuple[LoggedEntry, ...] = ()
+    stamps: tuple[EvidenceStamp, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -271,6 +281,8 @@ def _sections(evidence: Evidence) -> Iterator[tuple[Part, str, bytes]]:
     for entry in evidence.entries:
         encoded = cbor.encode([entry.data, entry.index, list(entry.path), entry.checkpoint])
         yield Part.ENTRY, str(entry.index + 1), encoded
+    for number, stamp in enumerate(evidence.stamps, 1):
+        yield Part.STAMP, str(number), cbor.encode([stamp.checkpoint, stamp.token])
 
 
 def _assemble(sections: list[tuple[Part, str, bytes]]) -> Evidence:
@@ -284,7 +296,7 @@ def _assemble(sections: list[tuple[Part, str, bytes]]) -> Evidence:
     try:
         ((_, encoded),) = all_of(Part.ABOUT)
         about = _read_about(encoded)
-        entries, receipts, spans = [], [], []
+        entries, receipts, spans, stamps = [], [], [], []
         for label, data in all_of(Part.ENTRY):
             where = name_of(Part.ENTRY, label)
             entries.append(_read_entry(data))
@@ -294,6 +306,9 @@ def _assemble(sections: list[tuple[Part, str, bytes]]) -> Evidence:
         for label, data in all_of(Part.SPAN):
             where = name_of(Part.SPAN, label)
             spans.append(_read_span(data))
+        for label, data in all_of(Part.STAMP):
+            where = name_of(Part.STAMP, label)
+            stamps.append(_read_stamp(data))
     except (WireError, ValueError) as problem:
         raise Damaged(
             [Fault(where, "缺失或格式不符", f"is missing or malformed: {problem}")]
@@ -310,6 +325,7 @@ def _assemble(sections: list[tuple[Part, str, bytes]]) -> Evidence:
         standings=tuple(data for _, data in all_of(Part.STANDING)),
         checkpoints=tuple(data for _, data in all_of(Part.CHECKPOINT)),
         entries=tuple(entries),
+        stamps=tuple(stamps),
     )
     if list(_sections(evidence)) != sections:
         raise Damaged([Fault(TABLE, "与各章节的次序或编号不符", "does not fit its sections")])
@@ -352,6 +368,13 @@ def _read_entry(data: bytes) -> LoggedEntry:
     return LoggedEntry(content, index, tuple(path), checkpoint)
 
 
+def _read_stamp(data: bytes) -> EvidenceStamp:
+    fields = Fields(cbor.decode(data), "stamp")
+    stamp = EvidenceStamp(fields.number(0), fields.octets(1))
+    fields.end()
+    return stamp
+
+
 def _sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
@@ -367,4 +390,5 @@ _NAMES = {
     Part.STANDING: ("第{}份序列声明", "standing {}"),
     Part.CHECKPOINT: ("第{}个日志检查点", "log checkpoint {}"),
     Part.ENTRY: ("日志第{}条", "log entry {}"),
+    Part.STAMP: ("第{}个时间戳", "time stamp {}"),
 }

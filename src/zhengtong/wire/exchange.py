@@ -27,7 +27,7 @@ from zhengtong.wire.batch import (
     take_what_fits,
 )
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.keys import NodeCard, NodeKeys
+from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.opening import open_letters
@@ -120,7 +120,7 @@ class Exchange:
         letters = self._opened(batch)
         try:
             with self.store.transaction():
-                return self._accept(batch, letters)
+                return self._accept(batch, letters, find)
         except WireError as error:
             if error.code in CONTRADICTIONS:
                 with self.store.transaction():
@@ -154,6 +154,7 @@ class Exchange:
         self, name: str, lane: int, refusing: WireError | None, room: int, wanted: int
     ) -> Batch:
         peer, state, now = self.store.peer(name), self.store.lane(name, lane), self.now()
+        peer.require_standing()
         epoch, log = self.store.log()
         letters, state = self._going(peer, state, room)
         issued, refusals, state = self._receipts(state, epoch, log)
@@ -187,11 +188,10 @@ class Exchange:
             **witness.show(epoch, log, peer, self.keys),
         )
 
-    def _accept(self, batch: Batch, letters: Sequence[Incoming]) -> Accepted:
+    def _accept(self, batch: Batch, letters: Sequence[Incoming], find: FindCard) -> Accepted:
         standing, now = batch.standing, self.now()
         peer = self.store.peer(standing.sender)
-        if peer.suspended:
-            raise WireError(Refusal.NOT_A_NEIGHBOUR, f"{peer.name} is suspended")
+        peer.require_standing()
         state = self.store.lane(peer.name, standing.lane)
         require_fresh(standing, state.heard, now, patient=peer.patient)
         epoch, log = self._own_log(peer.name, standing)
@@ -199,7 +199,7 @@ class Exchange:
         if standing.again or _refused(batch, WHOLE_BATCH):
             state = replace(state, offered=state.receipted)
         self._compare_sent(state, standing)
-        state = self._take_receipts(state, batch)
+        state = self._take_receipts(state, batch, find)
         state = self._take_letters(state, peer.card, letters, epoch, log, now)
         self._compare_received(state, standing)
         peer = witness.watch(self.store, peer, batch, self.keys, now)
@@ -216,9 +216,10 @@ class Exchange:
         Numbers without a letter of ours were lost when this node was restored from a backup. The
         neighbour has told us that it holds them (see `link.met`), so we go on behind them.
         """
-        if not peer.met or state.numbered.number <= state.handed or not state.room:
+        limit = link.room(state, peer)
+        if not peer.met or state.numbered.number <= state.handed or not limit:
             return (), state
-        rows = self.store.letters(peer.name, state.lane, state.handed, state.room)
+        rows = self.store.letters(peer.name, state.lane, state.handed, limit)
         if state.handed == state.receipted:
             before = rows[0].sequence - 1 if rows else state.numbered.number
             state = replace(state, receipted=before)
@@ -283,11 +284,11 @@ class Exchange:
         if number and chain is not None and chain != standing.sent.chain:
             raise WireError(Refusal.SEQUENCE_MISMATCH, f"their {number} is another here")
 
-    def _take_receipts(self, state: Lane, batch: Batch) -> Lane:
+    def _take_receipts(self, state: Lane, batch: Batch, find: FindCard) -> Lane:
         """Keep receipts that name the very envelopes we sent. Raises WireError."""
         if batch.receipts is None:
             return state
-        card, entries = receipts.verify(batch.receipts, self.store.neighbours())
+        card, entries = receipts.verify(batch.receipts, find)
         ours = (self.keys.node, state.peer, state.lane)
         for entry in entries:
             if card.node != state.peer or (entry.sender, entry.receiver, entry.lane) != ours:

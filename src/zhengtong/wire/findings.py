@@ -33,12 +33,21 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Said:
+    """One sentence in both languages."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True)
 class Report:
-    """Everything found, in the order of the road."""
+    """Everything found, in the order of the road; `summary` has only what is proven."""
 
     title: str
     document: str
     findings: tuple[Finding, ...]
+    summary: tuple[Said, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -34,12 +34,17 @@ def check_node_id(node: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class NodeKeys:
-    """The private keys of one node. Handles are opaque and belong to the suite."""
+    """The private keys of one node. Handles are opaque and belong to the suite.
+
+    `spare` are further agreement keys of the same node and suite that only open letters: those
+    about to be used and those not used any more, while the node changes its keys.
+    """
 
     node: str
     suite: Suite
     signing: Handle = field(repr=False)
     agreement: Handle = field(repr=False)
+    spare: tuple[Handle, ...] = field(default=(), repr=False)
 
     @classmethod
     def generate(cls, node: str, suite: str = "intl", rng: Rng = os.urandom) -> NodeKeys:
@@ -80,6 +85,13 @@ class NodeKeys:
     @cached_property
     def agreement_kid(self) -> bytes:
         return key_id(self.suite, self.agreement_public)
+
+    def agreement_with(self, kid: bytes) -> Handle | None:
+        """The agreement key of this id, current or spare."""
+        for handle in (self.agreement, *self.spare):
+            if key_id(self.suite, self.suite.public(handle)) == kid:
+                return handle
+        return None
 
     def header(self, message_type: str, *, together: bool = False) -> dict[int, Any]:
         """The protected header of a statement by this node, or of one of many signed together."""
@@ -216,6 +228,11 @@ class NodeCard:
             raise WireError(Refusal.BAD_SIGNATURE, f"key or algorithm is not that of {self.node}")
         if not holds:
             raise WireError(Refusal.BAD_SIGNATURE, f"claimed signer {self.node}")
+
+    @property
+    def keys(self) -> frozenset[bytes]:
+        """Both public keys."""
+        return frozenset((self.signing_public, self.agreement_public))
 
     @cached_property
     def crypto(self) -> Suite:

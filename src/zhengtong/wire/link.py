@@ -94,18 +94,30 @@ class Peer:
     """What this end knows of a neighbour beside the lanes.
 
     `met`: the two have exchanged batches since either was set up or restored; nothing is numbered
-    before. `patient`: its road may take days. `witnessed`: how far it has cosigned our log.
+    before. `former`: cards it had before it changed keys, whose signatures still hold. `patient`:
+    its road may take days. `endless`: it takes any number of letters at once. `witnessed`: how far
+    it has cosigned our log.
     `cosigned`: our newest line under its log's checkpoint, as it travels.
     """
 
     name: str
     card: NodeCard
     suspended: bool = False
+    expelled: bool = False
+    former: tuple[NodeCard, ...] = ()
     met: bool = False
     patient: bool = False
+    endless: bool = False
     seen: Seen = NO_LOG
     witnessed: Witnessed = NOT_SEEN
     cosigned: bytes | None = None
+
+    def require_standing(self) -> None:
+        """Raises WireError (expelled, suspended) unless we exchange with this neighbour."""
+        if self.expelled:
+            raise WireError(Refusal.EXPELLED, self.name)
+        if self.suspended:
+            raise WireError(Refusal.SUSPENDED, self.name)
 
 
 @dataclass(frozen=True)
@@ -190,6 +202,11 @@ def require_next(received: int, sequence: int, digest: bytes, known: Mark | None
     raise WireError(Refusal.SEQUENCE_MISMATCH, f"{sequence} held another envelope")
 
 
+def room(state: Lane, peer: Peer) -> int:
+    """How many letters the next batch may carry."""
+    return MAX_LETTERS if peer.endless else state.room
+
+
 def met(state: Lane, standing: Standing) -> Lane:
     """Go on from where the neighbour stands, should either side have been restored from a backup.
 
@@ -213,7 +230,7 @@ def waiting(lanes: Iterable[Lane], peer: Peer) -> tuple[int, ...]:
             for state in lanes
             if state.again
             or state.received.number > state.answered
-            or (peer.met and state.room and state.numbered.number > state.handed)
+            or (peer.met and room(state, peer) and state.numbered.number > state.handed)
         )
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from zhengtong.wire.authority import read_pem
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.evidence import MAX_BUNDLE
 from zhengtong.wire.evidence_check import verify
@@ -32,16 +33,20 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None) -> i
     parser.add_argument(
         "--trust", type=Path, help="受信节点名录(JSON) a JSON list of trusted node cards"
     )
+    parser.add_argument(
+        "--authority", type=Path, help="受信时间戳机构证书(PEM) trusted time-stamping authorities"
+    )
     chosen = parser.parse_args(arguments)
     try:
         if chosen.file.stat().st_size > MAX_BUNDLE:
             raise OSError(f"larger than {MAX_BUNDLE} bytes")
         bundle = chosen.file.read_bytes()
         trusted = _read_cards(chosen.trust) if chosen.trust else None
+        authorities = read_pem(chosen.authority.read_bytes()) if chosen.authority else []
     except (OSError, ValueError, WireError) as problem:
         print(f"无法读取 cannot read: {problem}", file=sys.stderr)
         return 2
-    report = verify(bundle, trusted)
+    report = verify(bundle, trusted, authorities)
     print_report(report, out or sys.stdout)
     return 0 if report.ok else 1
 
@@ -49,6 +54,11 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None) -> i
 def print_report(report: Report, out: TextIO) -> None:
     if report.title:
         print(f"{report.title} {report.document}".rstrip(), file=out)
+    if report.summary:
+        print("\n摘要 summary", file=out)
+        for said in report.summary:
+            print(f"  {said.zh}。\n  {said.en}.", file=out)
+        print("\n逐项 in detail", file=out)
     for finding in report.findings:
         print(f"{_MARKS[finding.verdict]} {finding.zh}。\n    {finding.en}.", file=out)
     if report.ok:

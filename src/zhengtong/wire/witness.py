@@ -8,9 +8,11 @@ shown differently contradicts something its own node has signed and others hold.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 from zhengtong.wire import cbor, merkle
 from zhengtong.wire.batch import Batch, Witnessed
@@ -23,11 +25,13 @@ from zhengtong.wire.checkpoint import (
 )
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.fields import Fields
-from zhengtong.wire.keys import NodeKeys
+from zhengtong.wire.keys import NodeCard, NodeKeys
 from zhengtong.wire.link import REMEMBERED, Peer, Seen
 from zhengtong.wire.log import Log
 from zhengtong.wire.receipts import log_name
 from zhengtong.wire.store import Store
+
+T = TypeVar("T")
 
 RESTARTED = "log_restarted"
 ROLLED_BACK = "log_rolled_back"
@@ -62,7 +66,8 @@ def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime)
     """Verify what the peer shows of its log, and cosign it. Raises WireError: forked_log."""
     if batch.checkpoint is None:
         return peer
-    shown = verify_checkpoint(batch.checkpoint, peer.card)
+    note = batch.checkpoint
+    shown = _by_any(peer, lambda card: verify_checkpoint(note, card))
     epoch, seen = _epoch(shown, peer), peer.seen
     if epoch < seen.epoch:
         store.alarm(peer.name, ROLLED_BACK, f"{shown.origin}, epoch {seen.epoch} is known", b"")
@@ -108,9 +113,17 @@ def witnessed(store: Store, peer: Peer, batch: Batch, epoch: int, log: Log, node
     if signed_epoch != epoch or not known < size <= log.size:
         return peer
     checkpoint = Checkpoint(log_name(node, epoch), size, log.root(size))
-    witnessed_at(checkpoint, line, peer.card)
+    _by_any(peer, lambda card: witnessed_at(checkpoint, line, card))
     store.keep_cosignature(peer.name, epoch, size, line)
     return replace(peer, witnessed=Witnessed(epoch, size))
+
+
+def _by_any(peer: Peer, verify: Callable[[NodeCard], T]) -> T:
+    """What holds under the peer's card, or under one it had before it changed keys."""
+    for card in peer.former:
+        with suppress(WireError):
+            return verify(card)
+    return verify(peer.card)
 
 
 def _epoch(shown: Checkpoint, peer: Peer) -> int:

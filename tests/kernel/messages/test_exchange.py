@@ -158,7 +158,7 @@ WHOLE: dict[str, tuple[Callable[[Poser], bytes], Refusal, int]] = {
     "altered on the road": (_altered, Refusal.BAD_SIGNATURE, 401),
     "signed by a stranger": (_signed_by_another, Refusal.UNKNOWN_SENDER, 403),
     "signed in another's name": (_posing_as, Refusal.BAD_SIGNATURE, 401),
-    "of a suspended node": (_suspended, Refusal.NOT_A_NEIGHBOUR, 403),
+    "of a suspended node": (_suspended, Refusal.SUSPENDED, 403),
     "for another node": (_batch(receiver="xihua"), Refusal.WRONG_RECIPIENT, 409),
     "replayed": (_replayed, Refusal.REPLAYED, 409),
     "overtaken": (_late, Refusal.REPLAYED, 409),

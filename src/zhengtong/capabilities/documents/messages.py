@@ -9,7 +9,7 @@ from uuid import UUID
 from zhengtong.kernel.messages.facts import Fact, FileRef, fact
 
 
-@fact("documents.issued")
+@fact("documents.issued", "公文签发")
 @dataclass(frozen=True)
 class Issued(Fact):
     """A document has been signed and numbered; it can be laid out."""
@@ -17,7 +17,7 @@ class Issued(Fact):
     document: UUID
 
 
-@fact("documents.dispatched")
+@fact("documents.dispatched", "公文")
 @dataclass(frozen=True)
 class Dispatched(Fact):
     """An issued document left its issuer, whole: this is what the addressee holds.
@@ -44,7 +44,7 @@ class Dispatched(Fact):
     files: tuple[FileRef, ...]
 
 
-@fact("documents.signed_for")
+@fact("documents.signed_for", "签收")
 @dataclass(frozen=True)
 class SignedFor(Fact):
     """An addressee signed for a document (条例 art. 24: with the time)."""
@@ -55,7 +55,7 @@ class SignedFor(Fact):
     at: datetime
 
 
-@fact("documents.read")
+@fact("documents.read", "批阅")
 @dataclass(frozen=True)
 class Read(Fact):
     """An addressee's leader has read a document and given an instruction, or it was circulated."""
@@ -66,7 +66,7 @@ class Read(Fact):
     at: datetime
 
 
-@fact("documents.returned")
+@fact("documents.returned", "退回")
 @dataclass(frozen=True)
 class Returned(Fact):
     """An addressee sent a document back, with the reason (条例 art. 24)."""
@@ -78,7 +78,7 @@ class Returned(Fact):
     reason: str
 
 
-@fact("documents.recalled")
+@fact("documents.recalled", "撤回")
 @dataclass(frozen=True)
 class Recalled(Fact):
     """The issuer takes a document back from some of its addressees, or asks them for it.
@@ -94,7 +94,7 @@ class Recalled(Fact):
     reason: str
 
 
-@fact("documents.recall_answered")
+@fact("documents.recall_answered", "撤回答复")
 @dataclass(frozen=True)
 class RecallAnswered(Fact):
     """What became of a recall at one addressee.
@@ -111,7 +111,7 @@ class RecallAnswered(Fact):
     reason: str
 
 
-@fact("documents.reminded")
+@fact("documents.reminded", "催办")
 @dataclass(frozen=True)
 class Reminded(Fact):
     """The issuer reminds an addressee who has not signed for, or not dealt with, a document."""
@@ -121,7 +121,7 @@ class Reminded(Fact):
     at: datetime
 
 
-@fact("documents.fell_due")
+@fact("documents.fell_due", "办理到期")
 @dataclass(frozen=True)
 class FellDue(Fact):
     """The time limit of a dispatched document has passed."""
@@ -129,7 +129,7 @@ class FellDue(Fact):
     document: UUID
 
 
-@fact("documents.offered")
+@fact("documents.offered", "送公开审查")
 @dataclass(frozen=True)
 class Offered(Fact):
     """A document is offered for publication; the portal's release step decides."""

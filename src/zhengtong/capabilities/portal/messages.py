@@ -9,7 +9,7 @@ from uuid import UUID
 from zhengtong.kernel.messages.facts import Fact, FileRef, fact
 
 
-@fact("portal.published")
+@fact("portal.published", "文章上网")
 @dataclass(frozen=True)
 class Published(Fact):
     """An article was released to the public: everything its page shows, and its files.
@@ -36,7 +36,7 @@ class Published(Fact):
     files: tuple[FileRef, ...]
 
 
-@fact("portal.withdrawn")
+@fact("portal.withdrawn", "文章撤下")
 @dataclass(frozen=True)
 class Withdrawn(Fact):
     """An article must leave the public site, up to and including this version."""
@@ -45,7 +45,7 @@ class Withdrawn(Fact):
     version: int
 
 
-@fact("portal.baked")
+@fact("portal.baked", "上网回报")
 @dataclass(frozen=True)
 class Baked(Fact):
     """The public site shows a version of an article at this address since then."""
@@ -56,7 +56,7 @@ class Baked(Fact):
     at: datetime
 
 
-@fact("portal.removed")
+@fact("portal.removed", "撤下回报")
 @dataclass(frozen=True)
 class Removed(Fact):
     """The public node holds nothing of an article any more."""
@@ -66,7 +66,7 @@ class Removed(Fact):
     at: datetime
 
 
-@fact("portal.lacking")
+@fact("portal.lacking", "请求补发附件")
 @dataclass(frozen=True)
 class Lacking(Fact):
     """The public node cannot show an article: it does not hold these files (SHA-256 in hex).

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from zhengtong.demo import city, plan
+from zhengtong.demo import broker, city, plan
 from zhengtong.faces.cli.init import prepare, write_node
 from zhengtong.faces.cli.serve import serve
 from zhengtong.faces.cli.start import CommandFailed, enter
@@ -28,6 +30,7 @@ def add(words: Any) -> None:
     word.add_argument("--folder", type=Path, help="where the nodes live (default: var/demo-N)")
     word.add_argument("--first-port", type=int, default=plan.FIRST_PORT)
     word.add_argument("--without", action="append", default=[], metavar="NODE", help="leave out")
+    word.add_argument("--road", choices=("https", "nats"), default="https", help="between nodes")
     word.set_defaults(run=run)
 
 
@@ -38,20 +41,34 @@ def run(chosen: argparse.Namespace) -> int:
         nodes = plan.nodes(chosen.nodes, chosen.first_port)
     except ValueError as error:
         raise CommandFailed(str(error)) from error
-    folder = chosen.folder or Path(f"var/demo-{chosen.nodes}")
-    for node in nodes:
+    over_nats = chosen.road == "nats"
+    name = f"demo-{chosen.nodes}-nats" if over_nats else f"demo-{chosen.nodes}"
+    folder = chosen.folder or Path("var") / name
+    write = broker.writing(write_node, nodes, _nats_server()) if over_nats else write_node
+    for port in [port for node in nodes for port in (node.port, node.exchange_port)]:
         try:
-            ensure_port_free("127.0.0.1", node.port)
+            ensure_port_free("127.0.0.1", port)
         except PortTaken as error:
             raise CommandFailed(
                 f"{error}. Stop what listens there, or choose other ports with --first-port."
             ) from error
     _import_once()
-    password = city.build(folder, nodes, write_node, prepare, enter, print)
+    password = city.build(folder, nodes, write, prepare, enter, print)
+    if over_nats:
+        broker.configure(folder, nodes)
     running = [node for node in nodes if node.name not in chosen.without]
     children = [Child(node.name, _serving(folder / node.name / "node.toml")) for node in running]
     children.append(Child("政通", lambda: _announce(running, password, began)))
     return Supervisor(children).run()
+
+
+def _nats_server() -> Path:
+    """The NATS server beside this Python, or on the path."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if not found:
+        raise CommandFailed("there is no nats-server. Run: tools/setup nats")
+    return Path(found)
 
 
 def _import_once() -> None:
@@ -63,6 +80,8 @@ def _import_once() -> None:
         "django.db.backends.sqlite3.base",
         "django.template.defaulttags",
         "granian",
+        "h11",
+        "OpenSSL.SSL",
         "rjieba",
         "tantivy",
         "urllib3",

@@ -11,8 +11,11 @@ from zhengtong.faces.cli.start import enter
 KERNEL = (
     "zhengtong.kernel.directory.commands",
     "zhengtong.kernel.directory.sessions",
+    "zhengtong.kernel.membership.reactions",
     "zhengtong.kernel.messages.commands",
     "zhengtong.kernel.messages.membership",
+    "zhengtong.kernel.messages.roads.links",
+    "zhengtong.kernel.messages.roads.commands",
 )
 
 

@@ -19,7 +19,7 @@ zone = "{zone}"           # inner 内网, private 专网, public 外网
 ceiling = "{ceiling}"
 listen = "{listen}"
 url = "{url}"
-demo = {demo}
+{exchange}demo = {demo}
 {parent}
 [engines]
 database = "{database}"
@@ -34,6 +34,7 @@ def add(words: Any) -> None:
     word.add_argument("--title", default="", help="what people call it")
     word.add_argument("--zone", choices=[zone.value for zone in Zone], default="private")
     word.add_argument("--listen", default="127.0.0.1:8100")
+    word.add_argument("--exchange-listen", help="where other nodes are received, over TLS")
     word.add_argument("--database", default="sqlite:///node.sqlite3")
     word.add_argument("--parent", nargs=2, metavar=("NAME", "URL"), help="the node it dials")
     word.set_defaults(run=run)
@@ -47,6 +48,7 @@ def run(chosen: argparse.Namespace) -> int:
         title=chosen.title or chosen.name,
         zone=chosen.zone,
         listen=chosen.listen,
+        exchange_listen=chosen.exchange_listen,
         database=chosen.database,
         parent=tuple(chosen.parent) if chosen.parent else None,
     )
@@ -64,6 +66,7 @@ def write_node(
     title: str,
     zone: str,
     listen: str,
+    exchange_listen: str | None = None,
     database: str = "sqlite:///node.sqlite3",
     parent: tuple[str, str] | None = None,
     demo: bool = False,
@@ -75,6 +78,7 @@ def write_node(
     path = folder / "node.toml"
     if not path.exists():
         above = f'\n[parent]\nname = "{parent[0]}"\nurl = "{parent[1]}"\n' if parent else ""
+        received = f'exchange_listen = "{exchange_listen}"\n' if exchange_listen else ""
         path.write_text(
             TEMPLATE.format(
                 name=name,
@@ -83,6 +87,7 @@ def write_node(
                 ceiling=DEFAULT_CEILING[Zone(zone)].word,
                 listen=listen,
                 url=f"http://{listen}",
+                exchange=received,
                 demo=str(demo).lower(),
                 database=database,
                 parent=above,

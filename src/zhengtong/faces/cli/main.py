@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from zhengtong.faces.cli import backup, demo, doctor, duties, init, neighbours, serve, verify
+from zhengtong.faces.cli import backup, demo, doctor, duties, ferry, init, neighbours, serve, verify
 from zhengtong.faces.cli.start import CommandFailed
 from zhengtong.kernel.node import NodeFileError
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="the node's node.toml (default: ./node.toml)",
     )
     words = parser.add_subparsers(required=True, metavar="WORD")
-    for module in (init, serve, demo, doctor, neighbours, duties, verify, backup):
+    for module in (init, serve, demo, doctor, neighbours, ferry, duties, verify, backup):
         module.add(words)
     chosen = parser.parse_args(arguments)
     try:

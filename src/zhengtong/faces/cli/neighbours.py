@@ -1,7 +1,7 @@
-"""`zhengtong node card|admit|list`: how two nodes come to know each other.
+"""`zhengtong node card|admit|list`: two nodes that know each other by hand.
 
-Each side prints its card, hands it over by a trusted way, and admits the other's. Invitation by
-token and approval by two administrators build on the same two acts.
+Each side prints its card, hands it over by a trusted way, and admits the other's. The way for
+everyday use is invitation and approval: `joining`; what follows is `members`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zhengtong.faces.cli import joining, members, roads
 from zhengtong.faces.cli.start import CommandFailed, enter
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def add(words: Any) -> None:
     way.set_defaults(run=add_route)
     listing = acts.add_parser("list", help="the neighbours and the state of their links")
     listing.set_defaults(run=list_neighbours)
+    joining.add(acts)
+    members.add(acts)
+    roads.add(acts)
 
 
 def print_card(chosen: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zhengtong.faces.cli.start import CommandFailed, enter, require_ready
 
 if TYPE_CHECKING:
+    from zhengtong.faces.server.exchange_port import ExchangePort
     from zhengtong.faces.server.rsgi import Application
 
 
@@ -21,7 +22,7 @@ def add(words: Any) -> None:
 def serve(node_file: Path) -> int:
     """Supervise the node's processes until stopped; a crashed one is started again."""
     from zhengtong.faces.server.supervisor import Supervisor
-    from zhengtong.faces.server.web import PortTaken, web_children
+    from zhengtong.faces.server.web import PortTaken, ensure_port_free, web_children
 
     enter(node_file)
     from django.conf import settings
@@ -30,13 +31,21 @@ def serve(node_file: Path) -> int:
     require_ready()
     bake_static()
     try:
-        web = web_children(application, node.host, node.port, web_processes=node.web_processes)
+        if node.exchange:
+            ensure_port_free(*node.exchange)
+        web = web_children(
+            application,
+            node.host,
+            node.port,
+            web_processes=node.web_processes,
+            exchange=exchange_port if node.exchange else None,
+        )
     except PortTaken as error:
         raise CommandFailed(
             f"{error}. Stop what listens there, or change `listen` in {node_file}."
         ) from error
     _warm()
-    return Supervisor([*web, *_workers(node.workers)]).run()
+    return Supervisor([*_broker(node), *web, *_workers(node.workers)]).run()
 
 
 def work(node_file: Path) -> int:
@@ -45,6 +54,19 @@ def work(node_file: Path) -> int:
     require_ready()
     _run_worker()
     return 0
+
+
+def _broker(node: Any) -> list[Any]:
+    """The NATS server of this node, where node.toml asks us to run it."""
+    from zhengtong.faces.server.child import Child
+    from zhengtong.kernel.messages.roads.nats_files import CONFIGURATION, FOLDER
+
+    if node.nats is None or node.nats.server is None:
+        return []
+    configuration = node.home / FOLDER / CONFIGURATION
+    if not configuration.exists():
+        raise CommandFailed(f"{configuration} is missing; run `zhengtong node nats-config`")
+    return [Child("nats", [str(node.nats.server), "-c", str(configuration)])]
 
 
 def _workers(count: int) -> list[Any]:
@@ -69,6 +91,7 @@ def _warm() -> None:
     import tantivy  # noqa: F401
     from django.db import connections
 
+    import zhengtong.faces.server.exchange_port
     import zhengtong.faces.wsgi
     import zhengtong.kernel.worker  # noqa: F401
 
@@ -92,6 +115,20 @@ def application() -> Application:
         threads=node.threads,
         upload_limit=(node.max_upload_mb + 8) << 20,
     )
+
+
+def exchange_port(application: Application) -> ExchangePort:
+    """Where other nodes are received, over TLS with certificates on both sides."""
+    from django.conf import settings
+
+    from zhengtong.faces.exchange import WITHOUT_CERTIFICATE
+    from zhengtong.faces.server.exchange_port import ExchangePort
+    from zhengtong.kernel.messages.identity import own_credentials
+
+    assert settings.NODE.exchange is not None
+    host, port = settings.NODE.exchange
+    shown = own_credentials()
+    return ExchangePort(application, host, port, shown.context, shown.judge, WITHOUT_CERTIFICATE)
 
 
 def bake_static() -> None:

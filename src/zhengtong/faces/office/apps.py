@@ -13,4 +13,5 @@ class OfficeFaceConfig(AppConfig):
     def ready(self) -> None:
         # The kernel's commands, so that the audit pages know every verb by its title.
         from zhengtong.kernel.directory import commands as directory  # noqa: F401
-        from zhengtong.kernel.messages import commands, membership  # noqa: F401
+        from zhengtong.kernel.messages import commands, link_commands, membership  # noqa: F401
+        from zhengtong.kernel.messages.roads import commands as roads  # noqa: F401

@@ -19,6 +19,7 @@ from zhengtong.kernel.capability import capabilities
 from zhengtong.kernel.directory.actors import Actor
 from zhengtong.kernel.directory.models import Person
 from zhengtong.kernel.errors import HouseError
+from zhengtong.kernel.messages import health
 from zhengtong.kernel.records import pk_of
 from zhengtong.kernel.tasks import Task
 from zhengtong.ui.pieces import Tone
@@ -65,6 +66,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "rows": _rows(list(page.object_list)),
         "nothing": nothing,
         "hint": hint,
+        "link_alarms": health.open_alarms() if actor.has("links.read") else (),
     }
     return render(request, "face/home.html", context)
 

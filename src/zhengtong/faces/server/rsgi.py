@@ -125,8 +125,9 @@ class Application:
         async def in_thread(function: Any, *args: Any) -> Any:
             return await loop.run_in_executor(self._threads, function, *args)
 
+        node: str = getattr(scope, "node", "")
         return Request(
-            scope.method, scope.path, scope.query_string, headers, scope.client, in_thread
+            scope.method, scope.path, scope.query_string, headers, scope.client, in_thread, node
         )
 
     async def _dynamic(self, scope: Scope, proto: HTTPProtocol) -> None:

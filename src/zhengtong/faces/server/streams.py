@@ -34,7 +34,8 @@ class Request:
     """What a stream handler may know of its request.
 
     `headers` has lower-case names, repeated ones joined by commas. `in_thread` runs a blocking
-    function (a database query) on the same fixed threads that serve pages.
+    function (a database query) on the same fixed threads that serve pages. `node` is the node
+    that dialled, as its certificate names it; empty on the port for pages.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Request:
     headers: Mapping[str, str]
     client: str
     in_thread: Callable[..., Awaitable[Any]]
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

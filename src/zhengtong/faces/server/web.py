@@ -13,17 +13,28 @@ from typing import TYPE_CHECKING
 from zhengtong.faces.server.child import Child
 
 if TYPE_CHECKING:
+    from zhengtong.faces.server.exchange_port import ExchangePort
     from zhengtong.faces.server.rsgi import Application
 
 AppFactory = Callable[[], "Application"]
+PortFactory = Callable[["Application"], "ExchangePort"]
 
 
 class PortTaken(OSError):
     """Another program already listens on the address."""
 
 
-def run_web(app_factory: AppFactory, host: str, port: int, *, grace: float = 1.7) -> None:
+def run_web(
+    app_factory: AppFactory,
+    host: str,
+    port: int,
+    *,
+    exchange: PortFactory | None = None,
+    grace: float = 1.7,
+) -> None:
     """Serve what `app_factory` builds until SIGTERM or SIGINT; then return.
+
+    `exchange` makes the port for other nodes, which serves the same application.
 
     Runs in the calling process, on its main thread. On the signal, streams end at once, running
     requests have `grace` seconds to finish, and then the process ends whatever they do.
@@ -31,23 +42,35 @@ def run_web(app_factory: AppFactory, host: str, port: int, *, grace: float = 1.7
     from zhengtong.faces.server.engine import Engine  # the supervisor need not hold the engine
 
     _allow_many_descriptors()
-    engine = Engine(app_factory(), host, port)
+    application = app_factory()
+    engine = Engine(application, host, port)
+    nodes = exchange(application) if exchange else None
 
     def stop() -> None:
         deadline = threading.Timer(grace, os._exit, (0,))
         deadline.daemon = True
         deadline.start()
         engine.stop()
+        if nodes:
+            nodes.stop()
 
-    def listen_to_signals() -> None:
+    def begin() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             engine.loop.add_signal_handler(number, stop)
+        if nodes:
+            serving.append(engine.loop.create_task(nodes.serve()))
 
-    engine.run(listen_to_signals)
+    serving: list[object] = []  # the loop itself keeps no hold on its tasks
+    engine.run(begin)
 
 
 def web_children(
-    app_factory: AppFactory, host: str, port: int, *, web_processes: int = 1
+    app_factory: AppFactory,
+    host: str,
+    port: int,
+    *,
+    web_processes: int = 1,
+    exchange: PortFactory | None = None,
 ) -> list[Child]:
     """The web processes of a node, for its supervisor; they share the port.
 
@@ -56,7 +79,9 @@ def web_children(
     """
     ensure_port_free(host, port)
     names = ["web"] if web_processes == 1 else [f"web-{n + 1}" for n in range(web_processes)]
-    return [Child(name, lambda: run_web(app_factory, host, port)) for name in names]
+    return [
+        Child(name, lambda: run_web(app_factory, host, port, exchange=exchange)) for name in names
+    ]
 
 
 def ensure_port_free(host: str, port: int) -> None:

@@ -104,6 +104,8 @@ def environ_of(
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
+        # Who dialled, on the port for nodes; no header can say so.
+        "zhengtong.node": getattr(scope, "node", ""),
     }
     for name, value in scope.headers.items():
         # An underscore could pose as a hyphen once both have become HTTP_A_B.

@@ -8,19 +8,19 @@ from zhengtong.kernel.commands import Act, command, must_find
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.errors import AboveCeiling, Refused
 from zhengtong.kernel.labels import Level, may_enter
-from zhengtong.kernel.messages.models import Handling, Letter, Message
+from zhengtong.kernel.messages.models import Handling, Letter, Message, Sent
 from zhengtong.kernel.messages.outbox import post
 from zhengtong.kernel.messages.routes import ways_to
 
 
 def refused() -> QuerySet[Letter]:
     """Letters that the neighbour refused and that nobody has sent again since, newest first."""
-    return _unrepeated().exclude(sent__refusal="").filter(sent__isnull=False)
+    return _unrepeated().filter(pk__in=Sent.objects.filter(refusal__gt="").values("letter"))
 
 
 def stuck() -> QuerySet[Letter]:
     """Letters that could not even be sealed, and have not been sent again since, newest first."""
-    return _unrepeated().exclude(problem="")
+    return _unrepeated().filter(problem__gt="")
 
 
 def _unrepeated() -> QuerySet[Letter]:
@@ -44,6 +44,8 @@ def resend(act: Act, letter: int) -> Letter:
     if not (refused().filter(pk=letter).exists() or stuck().filter(pk=letter).exists()):
         raise Refused("这封信件没有被拒收，或者已经重发，不必再发。")
     message = found.message
+    if found.neighbour.expelled:
+        raise Refused(f"“{found.neighbour.title}”已被除名，不能再向其发信。")
     way = ways_to([found.destination]).get(found.destination)
     if way is None or found.envelope:
         raise Refused("这封信件是替别的节点转送的，或已没有送达的路径，请由发信节点重发。")

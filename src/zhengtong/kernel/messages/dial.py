@@ -7,6 +7,8 @@ import time
 
 import urllib3
 
+from zhengtong.kernel.messages import https
+from zhengtong.kernel.messages.identity import own_credentials
 from zhengtong.kernel.node import Parent
 from zhengtong.wire.batch import MAX_BATCH
 
@@ -26,7 +28,7 @@ class Dial:
 
     def __init__(self, parent: Parent) -> None:
         self.parent = parent
-        self.http = urllib3.PoolManager(maxsize=2, retries=False)
+        self.http = https.pool(parent.name, own_credentials())
         self._rate = 0.0
 
     @property
@@ -46,6 +48,8 @@ class Dial:
                 headers={"Content-Type": "application/cbor"},
                 timeout=urllib3.Timeout(connect=5, read=60),
             )
+        except https.NotSecured as error:
+            raise Unreachable(str(error)) from error
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
         if answer.status != 200:

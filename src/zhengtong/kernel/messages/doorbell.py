@@ -13,7 +13,8 @@ from django.db import DatabaseError, connection
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.bell import ring
-from zhengtong.kernel.messages.identity import own_keys
+from zhengtong.kernel.messages import https
+from zhengtong.kernel.messages.identity import own_credentials, own_keys
 from zhengtong.kernel.node import Parent
 from zhengtong.wire.attest import prove
 from zhengtong.wire.batch import LANES
@@ -31,7 +32,7 @@ class Doorbell:
 
     def __init__(self, parent: Parent) -> None:
         self.parent = parent
-        self.http = urllib3.PoolManager(maxsize=1, retries=False)
+        self.http = https.pool(parent.name, own_credentials())
         self._called: set[int] = set()
         self._lock = threading.Lock()
         self._open = threading.Event()

@@ -30,9 +30,10 @@ class MalformedFact(Exception):
 
 
 class Fact:
-    """Base of all facts; `kind` is the name it travels under."""
+    """Base of all facts; `kind` is the name it travels under, `word` what people call it."""
 
     kind: typing.ClassVar[str] = ""
+    word: typing.ClassVar[str] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,11 @@ F = TypeVar("F", bound=type[Fact])
 _kinds: dict[str, type[Fact]] = {}
 
 
-def fact(kind: str) -> typing.Callable[[F], F]:
-    """Register a frozen dataclass as the fact of this kind."""
+def fact(kind: str, word: str = "") -> typing.Callable[[F], F]:
+    """Register a frozen dataclass as the fact of this kind, which people know by `word`."""
 
     def wrap(cls: F) -> F:
-        cls.kind = kind
+        cls.kind, cls.word = kind, word
         _kinds[kind] = cls
         return cls
 
@@ -62,6 +63,11 @@ def fact(kind: str) -> typing.Callable[[F], F]:
 
 def kinds() -> dict[str, type[Fact]]:
     return dict(_kinds)
+
+
+def words() -> dict[str, str]:
+    """Every kind in the words of people, as far as they have been given."""
+    return {kind: cls.word for kind, cls in _kinds.items() if cls.word}
 
 
 def encode(value: Fact) -> bytes:

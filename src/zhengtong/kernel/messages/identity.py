@@ -2,47 +2,101 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
 
 from django.conf import settings
 
 from zhengtong.kernel import moment
-from zhengtong.kernel.messages.keyfile import read_keys
+from zhengtong.kernel.membership.models import FormerCard
+from zhengtong.kernel.messages import keyfile
+from zhengtong.kernel.messages.credentials import Credentials
 from zhengtong.kernel.messages.models import Neighbour, Route
 from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys
 
 
-@cache
 def own_keys() -> NodeKeys:
-    """The keys of this node. Raises FileNotFoundError before `zhengtong init`."""
-    return read_keys(settings.NODE.keys)
+    """The keys of this node, as they stand on disk: they change while processes run.
+
+    Raises FileNotFoundError before `zhengtong init`.
+    """
+    folder = settings.NODE.keys
+    return _keys(folder, keyfile.stamp(folder))
 
 
-@cache
+@lru_cache(maxsize=1)
+def _keys(folder: Path, stamp: keyfile.Stamp) -> NodeKeys:
+    return keyfile.read_keys(folder)
+
+
+def own_credentials() -> Credentials:
+    """What this node shows when it speaks TLS with another, and whom it believes."""
+    return _credentials(settings.NODE.keys)
+
+
+@lru_cache(maxsize=1)
+def _credentials(folder: Path) -> Credentials:
+    return Credentials(folder, moment.now)
+
+
 def own_card() -> NodeCard:
+    """The card of the keys in use."""
+    return card_for(own_keys())
+
+
+@lru_cache(maxsize=2)
+def card_for(keys: NodeKeys) -> NodeCard:
+    """This node's card for these keys of its own."""
     node = settings.NODE
     return NodeCard.issue(
-        own_keys(),
+        keys,
         title=node.title,
         zone=node.zone.value,
         ceiling=int(node.ceiling),
-        url=node.url,
+        url=node.exchange_url,
         issued_at=moment.now(),
     )
 
 
-_cards: dict[bytes, NodeCard] = {}
+def former_cards(names: Iterable[str]) -> list[bytes]:
+    """The cards that these nodes had before they changed keys, oldest first."""
+    rows = FormerCard.objects.filter(node__in=list(names)).order_by("replaced_at")
+    return [bytes(row.card) for row in rows]
+
+
+def own_cards() -> list[NodeCard]:
+    """Every card under which this node has signed, the present one last."""
+    return [*map(_verified, former_cards([settings.NODE.name])), own_card()]
 
 
 def card_of(node: Neighbour | Route) -> NodeCard:
-    """The verified card of a known node; verifying once per process and card is enough."""
-    raw = bytes(node.card)
-    if raw not in _cards:
-        _cards[raw] = NodeCard.from_cbor(raw)
-    return _cards[raw]
+    """The verified card of a known node."""
+    return _verified(bytes(node.card))
+
+
+def recovery_of(neighbour: Neighbour) -> NodeCard | None:
+    """The card of the neighbour's recovery key, for which its letters are sealed as well."""
+    return _verified(bytes(neighbour.recovery)) if neighbour.recovery else None
 
 
 def finder(*neighbours: Neighbour) -> FindCard:
-    """Look up these neighbours' cards by key id, so that nobody else's signature is accepted."""
-    cards = {card_of(item).signing_kid: card_of(item) for item in neighbours}
-    return cards.get
+    """Look up these neighbours' cards by key id, so that nobody else's signature is accepted.
+
+    A neighbour that is changing its keys is known by the former one, too.
+    """
+    cards = [*accepted_cards(*neighbours), *map(card_of, neighbours)]
+    return {card.signing_kid: card for card in cards}.get
+
+
+def accepted_cards(*neighbours: Neighbour) -> tuple[NodeCard, ...]:
+    """Cards that these neighbours had before, whose signatures are still taken."""
+    names = [item.name for item in neighbours]
+    rows = FormerCard.objects.filter(node__in=names, accepted_until__gt=moment.now())
+    return tuple(_verified(bytes(row.card)) for row in rows)
+
+
+@lru_cache(maxsize=8192)
+def _verified(raw: bytes) -> NodeCard:
+    """Verifying once per process and card is enough."""
+    return NodeCard.from_cbor(raw)

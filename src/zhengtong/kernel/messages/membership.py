@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from zhengtong.kernel.commands import Act, command, must_find
 from zhengtong.kernel.errors import Refused
 from zhengtong.kernel.labels import Zone
+from zhengtong.kernel.membership.models import FormerCard
 from zhengtong.kernel.messages.models import Neighbour, Route
 from zhengtong.wire.keys import NodeCard
 
@@ -12,8 +15,27 @@ from zhengtong.wire.keys import NodeCard
 @command("messages.admit", title="接纳节点")
 def admit(act: Act, card: NodeCard, *, is_parent: bool = False) -> Neighbour:
     """Take a verified card into the list of neighbours, or replace its older card."""
+    return take_card(act, card, is_parent=is_parent)
+
+
+def take_card(
+    act: Act, card: NodeCard, *, is_parent: bool, former_until: datetime | None = None
+) -> Neighbour:
+    """The part of a command that makes a card the neighbour's.
+
+    A card with other keys is kept as a former one; its signatures are taken until `former_until`,
+    by default no longer. Raises Refused for an unknown zone.
+    """
     if card.zone not in {zone.value for zone in Zone}:
         raise Refused(f"节点 {card.node} 的名片写着未知的网络区域“{card.zone}”。")
+    known = Neighbour.objects.filter(name=card.node).first()
+    if known and known.card and NodeCard.from_cbor(bytes(known.card)).keys != card.keys:
+        FormerCard.objects.create(
+            node=card.node,
+            card=known.card,
+            replaced_at=act.now,
+            accepted_until=former_until or act.now,
+        )
     neighbour, _ = Neighbour.objects.update_or_create(
         name=card.node,
         defaults={

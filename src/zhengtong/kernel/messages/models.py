@@ -31,6 +31,8 @@ class Neighbour(models.Model):
     road = models.CharField(max_length=8, default="https")
     is_parent = models.BooleanField(default=False)
     suspended = models.BooleanField(default=False)
+    expelled = models.BooleanField(default=False)
+    recovery = models.BinaryField(default=bytes)  # its recovery card, empty without one
     last_contact = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=200, default="")
@@ -42,11 +44,22 @@ class Neighbour(models.Model):
     witness_epoch = models.PositiveIntegerField(default=0)
     witness_size = models.BigIntegerField(default=0)
     cosigned = models.BinaryField(default=bytes)
+    certificate_until = models.DateTimeField(null=True)  # of the one last shown; null: no TLS
 
     @property
     def log_size(self) -> int:
         """How many entries of their evidence log we have verified."""
-        return cbor2.loads(bytes(self.log_roots))[0][0] if self.log_roots else 0
+        return self._verified()[0]
+
+    @property
+    def log_root(self) -> bytes:
+        """The root of their log at that size; empty while nothing of it is verified."""
+        return self._verified()[1]
+
+    def _verified(self) -> tuple[int, bytes]:
+        """The newest of the sizes and roots remembered, of which there may be none yet."""
+        roots = cbor2.loads(bytes(self.log_roots)) if self.log_roots else []
+        return tuple(roots[0]) if roots else (0, b"")
 
 
 class Route(models.Model):
@@ -126,7 +139,9 @@ class Letter(models.Model):
                 fields=["neighbour", "lane", "id"],
                 name="letter_waiting",
                 condition=Q(waiting=True),
-            )
+            ),
+            models.Index(fields=["created_at", "id"], name="letter_by_time"),
+            models.Index(fields=["id"], name="letter_stuck", condition=Q(problem__gt="")),
         ]
 
 
@@ -155,6 +170,10 @@ class Sent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["neighbour", "lane", "sequence"], name="sent_once")
         ]
+        # Few are refused; the condition is written as the queries write it, or it is not used.
+        indexes = [
+            models.Index(fields=["letter"], name="sent_refused", condition=Q(refusal__gt=""))
+        ]
 
 
 class Arrival(models.Model):
@@ -176,6 +195,10 @@ class Arrival(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["neighbour", "lane", "sequence"], name="arrived_once")
+        ]
+        indexes = [
+            models.Index(fields=["at", "id"], name="arrival_by_time"),
+            models.Index(fields=["at"], name="arrival_refused", condition=Q(refusal__gt="")),
         ]
 
 
@@ -271,7 +294,10 @@ class Cosignature(models.Model):
 
 
 class LinkAlarm(models.Model):
-    """Something about a link that people must look at; `proof` is what the neighbour signed."""
+    """Something about a link that people must look at; `proof` is what the neighbour signed.
+
+    `announced`: those whose duty it is have been told, in their to-do lists and on their pages.
+    """
 
     neighbour = models.ForeignKey(Neighbour, models.CASCADE, related_name="alarms")
     code = models.CharField(max_length=40)
@@ -281,6 +307,7 @@ class LinkAlarm(models.Model):
     last_at = models.DateTimeField(default=moment.now)
     times = models.PositiveIntegerField(default=1)
     cleared_at = models.DateTimeField(null=True)
+    announced = models.BooleanField(default=False)
 
     class Meta:
         indexes = [
@@ -302,6 +329,11 @@ class Handling(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["message", "reaction"], name="handled_once")]
+        indexes = [
+            models.Index(
+                fields=["message"], name="handling_dead", condition=Q(dead=True, done=False)
+            )
+        ]
 
 
 class Lease(models.Model):

@@ -87,7 +87,10 @@ def _ways(names: set[str], level: int, telling: Telling) -> list[Way]:
     """How the letters leave; refuses an unknown node or one whose ceiling is too low."""
     found = ways_to(names)
     if missing := names - set(found):
-        raise Refused(f"尚未与节点 {'、'.join(sorted(missing))} 建立连接，无法送达。请联系管理员。")
+        raise Refused(
+            f"尚未与节点 {'、'.join(sorted(missing))} 建立连接，或该节点已被除名，无法送达。"
+            "请联系管理员。"
+        )
     for way in found.values():
         if not may_enter(level, way.ceiling):
             raise AboveCeiling(

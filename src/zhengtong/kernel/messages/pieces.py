@@ -27,7 +27,7 @@ MAX_FILE = 4 << 30
 """Bytes; no node's `max_upload_mb` can be set higher."""
 
 
-@fact("kernel.file_piece")
+@fact("kernel.file_piece", "附件分块")
 @dataclass(frozen=True)
 class FilePiece(Fact):
     """Piece `index` (from 0) of a file; `data` is empty until the letter is sealed."""

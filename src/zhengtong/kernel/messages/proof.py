@@ -6,31 +6,63 @@ What is gathered is checked by `zhengtong verify` and by nobody's word: see `wir
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from django.conf import settings
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.audit import AuditCheckpoint, AuditEntry, AuditLeaf, canonical
-from zhengtong.kernel.messages.identity import card_of, finder, own_card, own_keys
+from zhengtong.kernel.messages.identity import (
+    card_of,
+    finder,
+    former_cards,
+    own_card,
+    own_keys,
+)
 from zhengtong.kernel.messages.models import Arrival, Cosignature, Message, Receipt, Sent
 from zhengtong.kernel.messages.spans import spans_of
 from zhengtong.kernel.messages.store import log_of
+from zhengtong.kernel.stamping import Stamp
 from zhengtong.wire import merkle
-from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint
+from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint
 from zhengtong.wire.envelope import open_envelope
+from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.evidence import (
     About,
     Evidence,
     EvidenceFile,
     EvidenceLetter,
     EvidenceReceipt,
+    EvidenceStamp,
     LoggedEntry,
     pack,
 )
+from zhengtong.wire.keys import NodeCard
 from zhengtong.wire.receipts import Entry, Receipts, log_name, single
 
-Logged = tuple[tuple[bytes, ...], tuple[LoggedEntry, ...]]
-"""Checkpoints, and entries proven under them."""
+
+@dataclass
+class Logged:
+    """Checkpoints, the entries proven under each, and the time stamps on them."""
+
+    checkpoints: list[bytes] = field(default_factory=list)
+    entries: list[LoggedEntry] = field(default_factory=list)
+    stamps: list[EvidenceStamp] = field(default_factory=list)
+
+    def add(
+        self,
+        checkpoint: bytes,
+        entries: Iterable[tuple[bytes, int, Sequence[bytes]]],
+        token: bytes | None,
+    ) -> None:
+        """A checkpoint with entries (bytes, index, inclusion proof) and perhaps a stamp on it."""
+        number = len(self.checkpoints)
+        self.checkpoints.append(checkpoint)
+        self.entries += [
+            LoggedEntry(data, index, tuple(path), number) for data, index, path in entries
+        ]
+        if token is not None:
+            self.stamps.append(EvidenceStamp(number, token))
 
 
 def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[EvidenceFile]) -> bytes:
@@ -46,14 +78,19 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
         .order_by("neighbour", "lane", "sequence")
     )
     neighbours = {item.neighbour for item in sent} | {item.neighbour for item in arrivals}
-    cosigned, exchanged = _exchanged(sent)
-    sealed, audited = _audited({subject, *urns}, len(cosigned))
+    logged = _exchanged([*sent, *arrivals])
+    _audited({subject, *urns}, logged)
     spans, standings = spans_of(sent, arrivals)
     others = sorted(neighbours, key=lambda item: item.name)
     return pack(
         Evidence(
             about=About(title, subject, settings.NODE.name, moment.now()),
-            cards=(own_card().to_cbor(), *(card_of(item).to_cbor() for item in others)),
+            cards=(
+                own_card().to_cbor(),
+                *(card_of(item).to_cbor() for item in others),
+                # Keys change, and what was signed with a former one stays signed.
+                *former_cards([settings.NODE.name, *(item.name for item in others)]),
+            ),
             files=tuple(files),
             letters=(
                 *(EvidenceLetter(bytes(s.envelope), bytes(s.disclosure) or None) for s in sent),
@@ -62,16 +99,25 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
             receipts=tuple(_receipts(sent)),
             spans=tuple(spans),
             standings=tuple(standings),
-            checkpoints=cosigned + sealed,
-            entries=exchanged + audited,
+            checkpoints=tuple(logged.checkpoints),
+            entries=tuple(logged.entries),
+            stamps=tuple(logged.stamps),
         )
     )
 
 
 def _received(arrival: Arrival) -> EvidenceLetter:
-    """A letter we hold, opened with our own key."""
+    """A letter we hold, opened with our own key; as it came if that key has been changed since."""
     envelope = bytes(arrival.envelope)
-    opened = open_envelope(envelope, own_keys(), finder(arrival.neighbour))
+    cards = map(NodeCard.from_cbor, former_cards([arrival.neighbour.name]))
+    former = {card.signing_kid: card for card in cards}
+    find = finder(arrival.neighbour)
+    try:
+        opened = open_envelope(envelope, own_keys(), lambda kid: find(kid) or former.get(kid))
+    except WireError as error:
+        if error.code is not Refusal.UNDECRYPTABLE:
+            raise
+        return EvidenceLetter(envelope, None)
     return EvidenceLetter(envelope, opened.disclosure)
 
 
@@ -102,53 +148,50 @@ def _receipts(sent: Sequence[Sent]) -> list[EvidenceReceipt]:
     return found
 
 
-def _exchanged(sent: Sequence[Sent]) -> Logged:
-    """The entries of our exchange log for these letters, under the newest cosigned checkpoint."""
-    checkpoints: list[bytes] = []
-    entries: list[LoggedEntry] = []
-    for epoch in sorted({item.epoch for item in sent}):
-        leaves = [item.leaf for item in sent if item.epoch == epoch]
-        newest = Cosignature.objects.filter(epoch=epoch, size__gt=max(leaves)).order_by("-size")
-        if (best := newest.first()) is None:
-            continue
-        log = log_of(epoch, best.size)
-        head = Checkpoint(log_name(settings.NODE.name, epoch), best.size, log.root())
-        lines = Cosignature.objects.filter(epoch=epoch, size=best.size).values_list(
-            "line", flat=True
-        )
-        checkpoints.append(sign_checkpoint(head, own_keys()) + b"".join(map(bytes, lines)))
-        entries += [
-            LoggedEntry(
-                log.entries(leaf, 1)[0],
-                leaf,
-                tuple(log.inclusion(leaf, best.size)),
-                len(checkpoints) - 1,
-            )
-            for leaf in leaves
-        ]
-    return tuple(checkpoints), tuple(entries)
+def _exchanged(numbered: Sequence[Sent | Arrival]) -> Logged:
+    """The entries of our exchange log for these letters: under the newest checkpoint that a
+    neighbour has cosigned, and under the earliest that an authority has stamped."""
+    found = Logged()
+    for epoch in sorted({item.epoch for item in numbered}):
+        leaves = sorted({item.leaf for item in numbered if item.epoch == epoch})
+        name = log_name(settings.NODE.name, epoch)
+        lines = Cosignature.objects.filter(epoch=epoch, size__gt=leaves[-1])
+        newest = lines.order_by("-size").values_list("size", flat=True).first()
+        stamp = _stamp(name, leaves[-1] + 1)
+        for size in sorted({size for size in (newest, stamp and stamp.size) if size}):
+            log = log_of(epoch, size)
+            note = sign_checkpoint(Checkpoint(name, size, log.root()), own_keys())
+            cosigned = lines.filter(size=size).values_list("line", flat=True)
+            token = bytes(stamp.token) if stamp and stamp.size == size else None
+            entries = [
+                (log.entries(leaf, 1)[0], leaf, log.inclusion(leaf, size)) for leaf in leaves
+            ]
+            found.add(note + b"".join(map(bytes, cosigned)), entries, token)
+    return found
 
 
-def _audited(urns: set[str], number: int) -> Logged:
-    """The sealed audit entries about these records, proven under the newest checkpoint.
+def _stamp(log: str, size: int) -> Stamp | None:
+    """The earliest stamp on a checkpoint of at least this size: it says most about the time."""
+    return Stamp.objects.filter(log=log, size__gte=size).order_by("size").first()
 
-    That is checkpoint `number` of the file, counted from 0.
-    """
-    head = AuditCheckpoint.objects.order_by("-size").first()
+
+def _audited(urns: set[str], found: Logged) -> None:
+    """Add the sealed audit entries about these records, proven under the earliest checkpoint that
+    an authority has stamped, else under the newest."""
+    newest = AuditCheckpoint.objects.order_by("-size").first()
     entries = list(AuditEntry.objects.filter(subject__in=urns, leaf__isnull=False).order_by("leaf"))
-    if head is None or not entries:
-        return (), ()
+    if newest is None or not entries:
+        return
+    stamp = _stamp(log_origin(settings.NODE.name), (entries[-1].leaf or 0) + 1)
+    stamped = AuditCheckpoint.objects.filter(size=stamp.size).first() if stamp else None
+    head = stamped or newest
     leaves = AuditLeaf.objects.filter(index__lt=head.size).order_by("index")
     hash = own_keys().suite.hash
     node_at = merkle.nodes_of([bytes(leaf) for leaf in leaves.values_list("hash", flat=True)], hash)
-    proven = tuple(
-        LoggedEntry(
-            canonical(entry),
-            index,
-            tuple(merkle.inclusion_proof(node_at, index, head.size, hash)),
-            number,
-        )
+    proven = [
+        (canonical(entry), index, merkle.inclusion_proof(node_at, index, head.size, hash))
         for entry in entries
         if (index := entry.leaf) is not None and index < head.size
-    )
-    return (head.text.encode(),), proven
+    ]
+    token = bytes(stamp.token) if stamp and stamped else None
+    found.add(head.text.encode(), proven, token)

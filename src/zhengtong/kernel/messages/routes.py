@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from zhengtong.kernel.messages.identity import card_of
+from zhengtong.kernel.messages.identity import card_of, finder, recovery_of
 from zhengtong.kernel.messages.models import Neighbour, Route
 from zhengtong.wire.keys import FindCard, NodeCard
 
@@ -32,15 +32,22 @@ class Way:
     def card(self) -> NodeCard:
         return card_of(self.node)
 
+    @property
+    def recovery(self) -> NodeCard | None:
+        """The card of its recovery key, for which letters are sealed as well."""
+        return recovery_of(self.node) if isinstance(self.node, Neighbour) else None
+
 
 def ways_to(names: Iterable[str]) -> dict[str, Way]:
     """The ways to these nodes, as far as they are known, by name."""
     wanted = set(names)
     if not wanted:
         return {}
-    found = {item.name: way_to(item) for item in Neighbour.objects.filter(name__in=wanted)}
+    neighbours = Neighbour.objects.filter(name__in=wanted, expelled=False)
+    found = {item.name: way_to(item) for item in neighbours}
     if left := wanted - set(found):
-        routes = Route.objects.filter(name__in=left).select_related("neighbour")
+        known = Route.objects.filter(name__in=left, neighbour__expelled=False)
+        routes = known.select_related("neighbour")
         found |= {route.name: Way(route, route.neighbour) for route in routes}
     return found
 
@@ -52,11 +59,16 @@ def way_to(neighbour: Neighbour) -> Way:
 
 def brought_by(neighbour: Neighbour) -> FindCard:
     """Looks up the cards of the nodes whose letters this neighbour may bring, by signing key."""
-    known = [card_of(neighbour), *(card_of(route) for route in neighbour.routes.all())]
-    return {card.signing_kid: card for card in known}.get
+    own, further = finder(neighbour), _by_key(neighbour.routes.all())
+    return lambda kid: own(kid) or further.get(kid)
 
 
 def anyone() -> FindCard:
     """Looks up every card of the hop table and of the neighbours."""
-    known = [card_of(item) for table in (Neighbour, Route) for item in table.objects.all()]
-    return {card.signing_kid: card for card in known}.get
+    near, further = finder(*Neighbour.objects.all()), _by_key(Route.objects.all())
+    return lambda kid: near(kid) or further.get(kid)
+
+
+def _by_key(routes: Iterable[Route]) -> dict[bytes, NodeCard]:
+    cards = [card_of(route) for route in routes]
+    return {card.signing_kid: card for card in cards}

@@ -35,6 +35,8 @@ from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.link import Numbered
 
 BATCH = 100
+BATCH_BYTES = 8 << 20
+"""How much one transaction numbers: pieces of files would otherwise fill the memory."""
 AHEAD = 400
 """Sealed but not yet receipted letters of one lane: enough to keep a road busy, no more."""
 CANNOT_BE_SEALED = (WireError, FileNotFoundError, facts.UnknownKind, facts.MalformedFact)
@@ -60,17 +62,35 @@ def _seal_for(neighbour: Neighbour) -> bool:
     """
     _promote(neighbour)
     full = LinkLane.objects.filter(neighbour=neighbour, sealed__gte=F("receipted") + AHEAD)
+    if neighbour.road == "ferry":
+        full = full.none()  # a voyage takes all there is
     letters = list(
         Letter.objects.filter(neighbour=neighbour, waiting=True)
         .exclude(lane__in=full.values("lane"))
         .select_related("message")
         .order_by("lane", "id")[:BATCH]
     )
+    letters = _few(letters)
     if not letters:
         return False
     _stay_behind(neighbour, letters)
     sealed, problems = _seal(letters)
     return _number(neighbour, letters, sealed, problems)
+
+
+def _few(letters: list[Letter]) -> list[Letter]:
+    """The first of these, no more than one transaction should seal."""
+    taken, size = list[Letter](), 0
+    for letter in letters:
+        size += (
+            pieces.PIECE
+            if _is_piece(letter.message)
+            else len(letter.message.body) + len(letter.envelope)
+        )
+        if taken and size > BATCH_BYTES:
+            break
+        taken.append(letter)
+    return taken
 
 
 def _seal(letters: list[Letter]) -> tuple[dict[int, Sealed], dict[int, str]]:
@@ -110,7 +130,7 @@ def _seal(letters: list[Letter]) -> tuple[dict[int, Sealed], dict[int, str]]:
 def _audience(way: Way | None) -> Audience:
     if way is None:
         raise WireError(Refusal.NOT_A_NEIGHBOUR, "no way to that node is known any more")
-    return open_to([way.card], None, os.urandom)
+    return open_to([way.card], way.recovery, os.urandom)
 
 
 def _promote(neighbour: Neighbour) -> None:

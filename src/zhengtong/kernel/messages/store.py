@@ -16,7 +16,7 @@ from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.messages import delivery, transit
 from zhengtong.kernel.messages.delivery import storable
-from zhengtong.kernel.messages.identity import card_of, finder, own_keys
+from zhengtong.kernel.messages.identity import accepted_cards, card_of, finder, own_keys
 from zhengtong.kernel.messages.logbook import DatabaseTiles
 from zhengtong.kernel.messages.models import (
     Arrival,
@@ -30,7 +30,7 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.routes import brought_by
-from zhengtong.wire.batch import NO_CHAIN, Batch, Head, Letter, Refused, Witnessed
+from zhengtong.wire.batch import MAX_BATCH, NO_CHAIN, Batch, Head, Letter, Refused, Witnessed
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH
 from zhengtong.wire.keys import FindCard
@@ -73,8 +73,11 @@ class DatabaseStore:
             name=row.name,
             card=card_of(row),
             suspended=row.suspended,
+            expelled=row.expelled,
+            former=accepted_cards(row),
             met=row.last_contact is not None,
             patient=row.road != "https",
+            endless=row.road == "ferry",
             seen=Seen(row.log_epoch, roots, row.log_at),
             witnessed=Witnessed(row.witness_epoch, row.witness_size),
             cosigned=bytes(row.cosigned) or None,
@@ -143,7 +146,13 @@ class DatabaseStore:
     def letters(self, peer: str, lane: int, after: int, limit: int) -> list[Letter]:
         rows = Sent.objects.filter(neighbour=self._row(peer), lane=lane, sequence__gt=after)
         found = rows.order_by("sequence").values_list("sequence", "envelope")[:limit]
-        return [Letter(number, bytes(envelope)) for number, envelope in found]
+        letters, size = list[Letter](), 0
+        for number, envelope in found.iterator(chunk_size=16):
+            letters.append(Letter(number, bytes(envelope)))
+            size += len(envelope)
+            if size > MAX_BATCH:  # more than one batch can carry: leave the rest in the table
+                break
+        return letters
 
     def sent(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
         return self._marks(Sent, peer, lane, first, last)

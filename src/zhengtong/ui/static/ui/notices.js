@@ -1,7 +1,8 @@
 // What happens elsewhere reaches this page: one EventSource, whose every message is JSON
 //   {"kind": "task.changed", "text": "…", "todo": 12}
 // `todo` renews the count, `text` is spoken by the live region, and every element marked
-// data-refresh-on="task.changed …" with hx-get and hx-trigger="refresh" is fetched anew.
+// data-refresh-on="task.changed …" with hx-get and hx-trigger="refresh" is fetched anew. With
+// data-refresh-every="15" (and an id) it also is every 15 s: nobody tells of what has fallen silent.
 "use strict";
 (() => {
   const address = document.body.dataset.notices;
@@ -36,6 +37,15 @@
       if (!kind || element.dataset.refreshOn.split(/\s+/).includes(kind)) waiting.add(element);
     }
     soon();
+  }
+
+  for (const { id, dataset } of document.querySelectorAll("[id][data-refresh-every]")) {
+    setInterval(() => {
+      const element = document.getElementById(id);
+      if (!element || document.hidden) return;
+      waiting.add(element);
+      soon();
+    }, dataset.refreshEvery * 1000);
   }
 
   function hear(message) {

@@ -1,0 +1,155 @@
+"""Bench row `exchange-intl-ferry`: letters a second over an air gap, with their receipts back.
+
+Two nodes on SQLite with synchronous FULL and nothing between them. Letters of 4 KiB are enqueued at
+the city; the clock runs while the city exports them onto CD volumes, the county imports them, the
+county exports its receipts and the city imports those. The carrier walks in no time. The reference
+is a second pair of nodes whose suite does no cryptography; the pairs take turns and the median of
+the rounds counts. `peak_mb` is the most memory either of our nodes held.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import load
+from bench.exchange import card_of
+from bench.parts import Row, apart, row
+from zhengtong.faces.cli.init import write_node
+from zhengtong.kernel.messages.keyfile import create_keys
+
+NAMES = ("exchange-intl-ferry",)
+CD = 650_000_000
+
+
+def rows(short: bool) -> list[Row]:
+    """One row; `ours` and `reference` are letters delivered with receipt per second."""
+    number, rounds = (1_000, 2) if short else (10_000, 3)
+    rates: dict[str, list[float]] = {"intl": [], "none": []}
+    with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as name:
+        folder = Path(name)
+        with pair(folder / "intl", "intl") as ours, pair(folder / "none", "none") as reference:
+            for nodes in (ours, reference):
+                nodes.send(0)  # the two meet
+                nodes.send(100)
+            for _ in range(rounds):
+                for suite, nodes in (("intl", ours), ("none", reference)):
+                    rates[suite].append(number / nodes.send(number))
+            peak = max(ours.city.run(peak_mb), ours.county.run(peak_mb))
+    ours_rate, reference_rate = (statistics.median(rates[suite]) for suite in ("intl", "none"))
+    return [
+        row(
+            NAMES[0],
+            ours_rate,
+            reference_rate,
+            ours_rate / reference_rate,
+            "letters/s",
+            letters=number,
+            body_bytes=load.BODY,
+            rounds=[round(rate) for rate in rates["intl"]],
+            reference_rounds=[round(rate) for rate in rates["none"]],
+            peak_mb=peak,
+        )
+    ]
+
+
+@dataclass
+class Node:
+    """One node and the process that acts on it."""
+
+    home: Path
+    pool: ProcessPoolExecutor
+
+    def run(self, work: object, *arguments: object) -> float:
+        return float(self.pool.submit(work, *arguments).result())  # type: ignore[arg-type]
+
+
+@dataclass
+class Pair:
+    """A city and a county."""
+
+    folder: Path
+    city: Node
+    county: Node
+    voyages: int = 0
+
+    def send(self, number: int) -> float:
+        """Seconds from the order of the first disc to the last receipt of `number` letters."""
+        if number:
+            apart(load.enqueue, self.city.home, number)
+        self.voyages += 1
+        there, back = (self.folder / f"{way}-{self.voyages}" for way in ("there", "back"))
+        began = time.monotonic()
+        self.city.run(export, self.city.home, "county", there)
+        self.county.run(bring, self.county.home, there)
+        self.county.run(export, self.county.home, "city", back)
+        left = self.city.run(bring, self.city.home, back)
+        took = time.monotonic() - began
+        if left:
+            raise RuntimeError(f"{left:g} letters have no receipt")
+        return took
+
+
+@contextmanager
+def pair(folder: Path, suite: str) -> Iterator[Pair]:
+    """Two nodes of one suite that know each other's cards."""
+    homes = [folder / name for name in ("city", "county")]
+    for home in homes:
+        create_keys(home / "keys", home.name, suite)
+        write_node(
+            home,
+            name=home.name,
+            title=home.name,
+            zone="private",
+            listen="127.0.0.1:8100",  # nobody listens: there is no line
+        )
+    city, county = homes
+    apart(load.make, city, card_of(county), is_parent=False)
+    apart(load.make, county, card_of(city), is_parent=True)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as first, ProcessPoolExecutor(1, context) as second:
+        yield Pair(folder, Node(city, first), Node(county, second))
+
+
+def export(home: Path, to: str, folder: Path) -> int:
+    """Write a voyage; its letters."""
+    from zhengtong.faces.cli.start import enter
+
+    enter(home / "node.toml")
+    from zhengtong.kernel.directory.actors import node_actor
+    from zhengtong.kernel.messages.models import Neighbour
+    from zhengtong.kernel.messages.roads import commands, ferry
+
+    Neighbour.objects.update(road="ferry")
+    actor = node_actor({"ferry.export"})
+    return ferry.make(commands.export(actor, to, limit=CD, folder=str(folder))).letters
+
+
+def bring(home: Path, folder: Path) -> int:
+    """Import a voyage; how many of our own letters are still without a receipt."""
+    from zhengtong.faces.cli.start import enter
+
+    enter(home / "node.toml")
+    from zhengtong.kernel.directory.actors import node_actor
+    from zhengtong.kernel.messages.models import Neighbour
+    from zhengtong.kernel.messages.roads import ferry, queries
+
+    Neighbour.objects.update(road="ferry")
+    for path in sorted(folder.iterdir()):
+        ferry.land(node_actor({"ferry.import"}), path)
+    for voyage in queries.arriving():
+        ferry.unload(voyage)
+    return queries.under_way("county").filter(letters__gt=0).count()
+
+
+def peak_mb() -> int:
+    """The most memory this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000

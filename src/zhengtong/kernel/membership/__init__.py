@@ -1,0 +1,1 @@
+"""Who belongs to the exchange: invitation, approval, standing, keys, and their directory."""

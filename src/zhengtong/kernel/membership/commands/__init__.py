@@ -1,0 +1,1 @@
+"""What changes membership: joining, standing, keys, the directory."""
