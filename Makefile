@@ -23,10 +23,10 @@ soak: ## the long runs, on either engine
 	@tools/setup test
 	@$(BIN)/python tools/test -m soak $(ARGS)
 
-browser: ## the story in a real browser, keys in a real token (tools/debian installs both)
+browser: ## the story in a real browser, and all that tools/debian installs programs for
 	@tools/setup test
 	@tools/debian --check
-	@$(BIN)/python -m pytest tests/browser tests/debian $(ARGS)
+	@$(BIN)/python -m pytest tests/browser tests/debian $(ARGS) && $(BIN)/python -m pytest -m debian $(ARGS)
 
 bench: ## measure; prints a table and writes bench/latest.json
 	@tools/setup test

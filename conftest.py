@@ -34,12 +34,14 @@ USES_DATABASE = {"db", "transactional_db", "live_server", "engine", "database_ur
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what touches the database, so that it runs on both engines and the rest only once.
 
-    The long runs of `make soak` are left out unless they are asked for by their mark.
+    The long runs of `make soak`, and what needs a program that only tools/debian installs, are left
+    out unless they are asked for by their mark.
     """
-    if "soak" not in config.option.markexpr:
-        long = [item for item in items if item.get_closest_marker("soak")]
-        items[:] = [item for item in items if item not in long]
-        config.hook.pytest_deselected(items=long)
+    for mark in ("soak", "debian"):
+        if mark not in config.option.markexpr:
+            others = [item for item in items if item.get_closest_marker(mark)]
+            items[:] = [item for item in items if item not in others]
+            config.hook.pytest_deselected(items=others)
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.get_closest_marker("django_db") or fixtures & USES_DATABASE:

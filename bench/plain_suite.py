@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 from zhengtong.wire.suite import Handle, Rng, register
@@ -32,6 +33,9 @@ class PlainSuite:
     def hash(self, data: bytes) -> bytes:
         checksum = zlib.crc32(data) << 32 | zlib.adler32(data)
         return checksum.to_bytes(8, "big") + len(data).to_bytes(8, "big")
+
+    def hash_stream(self, blocks: Iterable[bytes]) -> bytes:
+        return self.hash(b"".join(blocks))
 
     def generate(self, rng: Rng) -> tuple[Handle, Handle]:
         return rng(32), rng(32)

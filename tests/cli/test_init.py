@@ -50,6 +50,12 @@ def test_init_says_where_nodes_are_received(tmp_path: Path) -> None:
     assert node.needs_certificate and node.receives_over_tls
 
 
+def test_a_node_may_be_made_with_the_commercial_algorithms(tmp_path: Path) -> None:
+    made = zhengtong("init", tmp_path / "centre", "--suite", "gm")
+    assert made.returncode == 0, made.stderr
+    assert read_keys(tmp_path / "centre" / "keys").suite.name == "gm"
+
+
 @pytest.mark.parametrize("word", ["init", "serve", "backup"])
 def test_a_bad_value_is_refused_with_its_line_and_remedy(tmp_path: Path, word: str) -> None:
     """Every rule of the file is tested with the kernel; here: every command holds to them."""

@@ -120,15 +120,22 @@ def test_only_the_right_certificate_opens_the_door(pair: tuple[Site, Site], tmp_
     plain.request("POST", "/exchange", batch)
     answer = plain.getresponse()
     assert (answer.status, json.loads(answer.read())["refused"]) == (403, "bad_certificate")
-    _openssl_gets_in(centre, right, bytes.fromhex(fugou.do("batch", to="centre")))
 
 
 def _number_received(centre: Site) -> int:
     return int(centre.do("link", node="fugou")["received"])
 
 
-def _openssl_gets_in(centre: Site, keys: Path, batch: bytes) -> None:
-    """The system's own TLS client verifies us and is let in with the same files."""
+@pytest.mark.debian
+def test_the_systems_own_client_gets_in_with_the_same_files(pair: tuple[Site, Site]) -> None:
+    """`openssl s_client` verifies us, and we it."""
+    centre, fugou = pair
+    authority = create_authority("henan", "intl", NOW)
+    _certify(centre, authority)
+    keys = _certify(fugou, authority)
+    centre.start()
+    _meet(centre, fugou, keys)
+    batch = bytes.fromhex(fugou.do("batch", to="centre"))
     head = f"POST /exchange HTTP/1.1\r\nHost: centre\r\nContent-Length: {len(batch)}\r\n"
     done = subprocess.run(
         [

@@ -33,7 +33,7 @@ from zhengtong.kernel.stamping import (
 from zhengtong.wire import authority
 from zhengtong.wire.evidence_check import verify
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.debian]
 HOUR = timedelta(hours=1)
 SUBJECT = "urn:zhengtong:test:document:1"
 

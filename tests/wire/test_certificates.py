@@ -214,6 +214,7 @@ def test_nothing_but_a_typed_refusal_comes_of_damage(data: st.DataObject) -> Non
         return
 
 
+@pytest.mark.debian
 class TestOpenssl:
     """The system's `openssl` reads what we write. It has SM2, whose identifier it must be told."""
 

@@ -13,6 +13,7 @@ from tests.wire.gm_engines import SUITES
 from zhengtong.wire import sm2
 from zhengtong.wire.gm import GM, GmSuite
 
+pytestmark = pytest.mark.debian
 TEXT = "关于防汛值班的通知".encode() * 40
 engines = pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.engine.name)
 

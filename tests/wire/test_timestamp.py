@@ -15,6 +15,7 @@ from zhengtong.wire import asn1, authority, timestamp
 from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint
 from zhengtong.wire.errors import Refusal, WireError
 
+pytestmark = pytest.mark.debian
 TEXT = Checkpoint("zhoukou/exchange", 4711, bytes(range(32))).text().encode()
 NONCE = 2**63 + 5
 

@@ -70,6 +70,9 @@ class GmSuite:
     def hash(self, data: bytes) -> bytes:
         return _sm3(data)
 
+    def hash_stream(self, blocks: Iterable[bytes]) -> bytes:
+        return _sm3_of(blocks)
+
     def generate(self, rng: Rng) -> tuple[Handle, Handle]:
         return _drawn(rng), _drawn(rng)
 
@@ -140,6 +143,10 @@ class GmSuite:
 
 
 def _sm3(*parts: bytes) -> bytes:
+    return _sm3_of(parts)
+
+
+def _sm3_of(parts: Iterable[bytes]) -> bytes:
     hasher = hashes.Hash(hashes.SM3())
     for part in parts:
         hasher.update(part)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +46,12 @@ class InternationalSuite:
 
     def hash(self, data: bytes) -> bytes:
         return hashlib.sha256(data).digest()
+
+    def hash_stream(self, blocks: Iterable[bytes]) -> bytes:
+        hasher = hashlib.sha256()
+        for block in blocks:
+            hasher.update(block)
+        return hasher.digest()
 
     def generate(self, rng: Rng) -> tuple[Handle, Handle]:
         return (

@@ -7,7 +7,7 @@ Algorithm numbers are those of the IANA COSE registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
@@ -39,6 +39,9 @@ class Suite(Protocol):
     nonce_length: int
 
     def hash(self, data: bytes) -> bytes: ...
+
+    def hash_stream(self, blocks: Iterable[bytes]) -> bytes:
+        """The hash of all blocks together, for what is too large to be held at once."""
 
     def generate(self, rng: Rng) -> tuple[Handle, Handle]:
         """A new signing key and a new agreement key."""

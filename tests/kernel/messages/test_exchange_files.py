@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.federation.neighbour import Poser
 from zhengtong.capabilities.documents.messages import Offered
 from zhengtong.kernel import files
-from zhengtong.kernel.messages import exchange, pieces
+from zhengtong.kernel.messages import exchange, pieces, sealing
 from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.messages.models import IncomingFile, Letter, Neighbour, Sent
 from zhengtong.kernel.messages.routes import way_to
@@ -23,6 +23,7 @@ from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.batch import Letter as Numbered
 from zhengtong.wire.batch import Refused
 from zhengtong.wire.errors import Refusal
+from zhengtong.wire.keys import NodeKeys
 
 pytestmark = pytest.mark.django_db
 PIECES = 3
@@ -116,3 +117,15 @@ def _seal_and_fetch(fugou: Poser) -> list[Numbered]:
     letters = fugou.read(exchange.compose("fugou", 2)).letters
     fugou.hears(letters)
     return list(letters)
+
+
+@pytest.mark.parametrize("suite", ["intl", "gm"])
+def test_a_letter_names_its_files_by_the_hash_of_its_own_suite(
+    fugou: Poser, suite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evidence judge compares an attachment with what the letter's own suite says of it."""
+    keys = NodeKeys.generate("test", suite)
+    monkeypatch.setattr(sealing, "own_keys", lambda: keys)
+    text = "水位".encode() * 200_000
+    stored = files.store_bytes(text, "水位.txt")
+    assert sealing._file_hash(stored.sha256) == keys.suite.hash(text)

@@ -36,6 +36,9 @@ def add(words: Any) -> None:
     word.add_argument("--listen", default="127.0.0.1:8100")
     word.add_argument("--exchange-listen", help="where other nodes are received, over TLS")
     word.add_argument("--database", default="sqlite:///node.sqlite3")
+    word.add_argument(
+        "--suite", choices=["intl", "gm"], default="intl", help="gm: SM2, SM3, SM4 (商用密码)"
+    )
     word.add_argument("--parent", nargs=2, metavar=("NAME", "URL"), help="the node it dials")
     word.set_defaults(run=run)
 
@@ -51,6 +54,7 @@ def run(chosen: argparse.Namespace) -> int:
         exchange_listen=chosen.exchange_listen,
         database=chosen.database,
         parent=tuple(chosen.parent) if chosen.parent else None,
+        suite=chosen.suite,
     )
     enter(chosen.folder / "node.toml")
     prepare()
@@ -70,6 +74,7 @@ def write_node(
     database: str = "sqlite:///node.sqlite3",
     parent: tuple[str, str] | None = None,
     demo: bool = False,
+    suite: str = "intl",
 ) -> None:
     """Write node.toml and the key file, unless they exist. The file is checked as at start."""
     from zhengtong.kernel.messages.keyfile import FILE, create_keys
@@ -96,7 +101,7 @@ def write_node(
         )
     node = load(path)
     if not (node.keys / FILE).exists():
-        create_keys(node.keys, node.name)
+        create_keys(node.keys, node.name, suite)
 
 
 def prepare() -> None:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from zhengtong.kernel import moment
+from zhengtong.kernel import files, moment
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.messages import exchange, facts, pieces
 from zhengtong.kernel.messages.identity import own_keys
@@ -34,6 +34,7 @@ from zhengtong.wire.envelope import (
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.link import Numbered
 
+SHA_256 = -16
 BATCH = 100
 BATCH_BYTES = 8 << 20
 """How much one transaction numbers: pieces of files would otherwise fill the memory."""
@@ -221,6 +222,15 @@ def _sent(
     )
 
 
+def _file_hash(sha256: str) -> bytes:
+    """A file's hash by our own suite, by which its letter is judged. Raises FileNotFoundError."""
+    suite = own_keys().suite
+    if suite.hash_algorithm == SHA_256:
+        return bytes.fromhex(sha256)
+    with files.open_file(sha256) as stream:
+        return suite.hash_stream(iter(lambda: stream.read(files.BLOCK), b""))
+
+
 def _is_piece(message: Message) -> bool:
     return message.kind == pieces.FilePiece.kind
 
@@ -241,8 +251,7 @@ def _prepare(letter: Letter, audience: Audience, *, together: bool) -> Unsigned:
         sent_at=message.at,
         body=pack(fact, message.addressees, message.subject),
         files=tuple(
-            FileRef(item.name, item.size, bytes.fromhex(item.sha256))
-            for item in facts.files_of(told)
+            FileRef(item.name, item.size, _file_hash(item.sha256)) for item in facts.files_of(told)
         ),
     )
     prepared = prepare(content, own_keys(), audience, os.urandom, together=together)
