@@ -21,7 +21,7 @@ PASSWORD = "test-password"
 
 CLERK = (
     "documents.draft documents.revise documents.submit documents.drop documents.dispatch "
-    "documents.remind "
+    "documents.remind documents.recall documents.resend_to documents.answer_recall "
     "documents.sign_for documents.register documents.return documents.read documents.close "
     "documents.offer documents.export_evidence"
 ).split()

@@ -41,7 +41,8 @@ ALLOWED = {
     ("kernel/messages/purge.py", "_base_manager"): "asks every table for a file, labelled ones too",
     ("kernel/messages/purge.py", "_raw_delete"): "a stored file is no labelled row",
     ("capabilities/documents/queries.py", "document"): (
-        "an incoming record bears its document's label, and its owner holds the addressee's grant"
+        "an incoming record bears its document's label, and its owner holds the addressee's grant;"
+        " of one that was recalled the pages show no more than its number and its issuer"
     ),
 }
 

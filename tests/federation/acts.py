@@ -20,6 +20,9 @@ from tests import build
 from zhengtong.capabilities.documents import queries
 from zhengtong.capabilities.documents.commands import incoming, outgoing
 from zhengtong.capabilities.documents.commands.evidence import export_evidence as export
+from zhengtong.capabilities.documents.commands.recall import answer_recall as answer_request
+from zhengtong.capabilities.documents.commands.recall import recall as recall_document
+from zhengtong.capabilities.documents.commands.resend import resend_to
 from zhengtong.capabilities.documents.messages import Reminded
 from zhengtong.capabilities.documents.models import (
     Addressee,
@@ -29,7 +32,7 @@ from zhengtong.capabilities.documents.models import (
     State,
 )
 from zhengtong.faces.cli.main import main
-from zhengtong.kernel import files, moment
+from zhengtong.kernel import files, moment, tasks
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
 from zhengtong.kernel.directory.models import Organisation, Person
@@ -226,7 +229,7 @@ def received(clerk: str) -> dict[str, int]:
 
 def sign_for(clerk: str, document: str) -> None:
     """Sign for a document; asked again after a lost answer, it has been done."""
-    found = queries.incoming(actor(clerk)).get(document__id=document)
+    found = queries.incoming(actor(clerk)).filter(document__id=document).latest("arrived_at")
     if found.signed_for_at is None:
         incoming.sign_for(actor(clerk), found)
 
@@ -280,6 +283,39 @@ def export_evidence(clerk: str, document: str) -> str:
     """The evidence file, in hex."""
     found = queries.documents(actor(clerk)).get(pk=document)
     return export(actor(clerk), found).hex()
+
+
+def recall(clerk: str, document: str, units: list[str], reason: str) -> None:
+    found = queries.documents(actor(clerk)).get(pk=document)
+    recall_document(actor(clerk), found, [UUID(unit) for unit in units], reason)
+
+
+def answer_recall(clerk: str, document: str, *, agree: bool, reason: str = "") -> None:
+    found = queries.incoming(actor(clerk)).filter(document__id=document).latest("arrived_at")
+    answer_request(actor(clerk), found, agree=agree, reason=reason)
+
+
+def resend(clerk: str, document: str, units: list[str]) -> None:
+    found = queries.documents(actor(clerk)).get(pk=document)
+    resend_to(actor(clerk), found, [UUID(unit) for unit in units])
+
+
+def register_of(clerk: str) -> dict[str, list[str]]:
+    """Where each document stands in the register: its recall and its outcome, the newest first."""
+    found: dict[str, list[str]] = {}
+    for item in queries.incoming(actor(clerk)):
+        found.setdefault(str(item.document_id), []).append(f"{item.recall}/{item.outcome}")
+    return found
+
+
+def readable(clerk: str) -> list[str]:
+    """The documents this person can open."""
+    return [str(pk) for pk in queries.documents(actor(clerk)).values_list("pk", flat=True)]
+
+
+def to_do(clerk: str) -> list[str]:
+    """What waits for this person, in the words of the list."""
+    return list(tasks.to_do(actor(clerk)).values_list("note", flat=True))
 
 
 def post_lane(node: str, lane: int, number: int, mark: str, level: int = 1) -> None:

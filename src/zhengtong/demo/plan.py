@@ -118,7 +118,8 @@ def nodes(wanted: int, first_port: int = FIRST_PORT) -> tuple[NodePlan, ...]:
 
 CLERK = (
     "documents.draft documents.revise documents.submit documents.drop documents.dispatch "
-    "documents.remind documents.sign_for documents.register documents.return documents.read "
+    "documents.remind documents.recall documents.resend_to documents.answer_recall "
+    "documents.sign_for documents.register documents.return documents.read "
     "documents.close documents.offer documents.export_evidence"
 ).split()
 LEADER = (

@@ -194,6 +194,18 @@ def test_ones_own_agreement_can_be_taken_back_while_the_step_is_open() -> None:
     assert not any(each.decision for each in outcome.state.participants)
 
 
+def test_a_case_cut_short_closes_its_tasks_and_takes_nothing_more() -> None:
+    half = run(at_countersign(), act(LAW, "agree", "countersign"))
+    outcome = engine.cut_short(PROCEDURE, half, NOW)
+    closed = [item for item in outcome.effects if isinstance(item, CloseTask)]
+    assert [(item.number, item.why) for item in closed] == [(2, Closing.WITHDRAWN)]
+    assert outcome.state.finished
+    assert engine.options(PROCEDURE, outcome.state, FINANCE) == engine.Options()
+    with pytest.raises(NotAllowed, match="已中止"):
+        run(outcome.state, act(FINANCE, "agree", "countersign"))
+    assert codec.read_state(codec.write_state(outcome.state), PROCEDURE) == outcome.state
+
+
 def test_reassigning_moves_the_task_to_the_other() -> None:
     state = at_countersign()
     handed = act(LAW, "reassign", "countersign", target=organisation("audit"))

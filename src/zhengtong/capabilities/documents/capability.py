@@ -10,6 +10,8 @@ CAPABILITY = Capability(
     modules=(
         "zhengtong.capabilities.documents.commands.outgoing",
         "zhengtong.capabilities.documents.commands.incoming",
+        "zhengtong.capabilities.documents.commands.recall",
+        "zhengtong.capabilities.documents.commands.resend",
         "zhengtong.capabilities.documents.commands.evidence",
         "zhengtong.capabilities.documents.reactions",
     ),
@@ -24,6 +26,8 @@ CAPABILITY = Capability(
         "documents.note_progress",
         "documents.mark_overdue",
         "documents.accept_reminder",
+        "documents.accept_recall",
+        "documents.note_recall",
     ),
     task_kinds=(("circulate", "zhengtong.capabilities.documents.web.incoming.mark_read"),),
     searchables=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,7 @@ ALL = "all:"
 END_OF_DAY = time(18, 0)
 DATE_FORMATS = ["%Y-%m-%d", "%Y年%m月%d日", "%Y/%m/%d"]
 
-Units = list[tuple[str, str, list[Organisation]]]
+Units = Sequence[tuple[str, str, list[Organisation]]]
 
 
 class UnitBoxes(forms.CheckboxSelectMultiple):
@@ -233,6 +234,64 @@ class InstructForm(forms.Form):
     def __init__(self, *args: Any, people: Iterable[tuple[str, str]] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["readers"].choices = list(people)  # type: ignore[attr-defined]
+
+
+class UnitsForm(forms.Form):
+    """A choice of units on a page that may hold several such forms."""
+
+    use_required_attribute = False
+
+    units = UnitsField(
+        label="单位",
+        required=False,
+        error_messages={"invalid_choice": "所选单位的情况已有变化，请重新选择。"},
+    )
+
+    def __init__(self, *args: Any, units: Units = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs | {"auto_id": f"{type(self).__name__.lower()}_%s"})
+        field = self.fields["units"]
+        assert isinstance(field, UnitsField)
+        field.offer(units)
+        self.offered = field.groups
+
+    def chosen(self) -> tuple[UUID, ...]:
+        """Every unit that was ticked. The command says which of them it cannot be done with."""
+        found: dict[UUID, None] = {}
+        for text in self.data.getlist("units"):  # type: ignore[attr-defined]
+            if text in self.offered:
+                found |= dict.fromkeys(self.offered[text])
+            else:
+                with suppress(ValueError):
+                    found[UUID(text)] = None
+        return tuple(found)
+
+
+class RecallForm(UnitsForm):
+    """From whom a document is taken back, and why."""
+
+    reason = forms.CharField(
+        label="撤回理由",
+        widget=forms.Textarea,
+        required=False,
+        help_text="所选单位都会看到这段文字。",
+    )
+
+
+class ResendForm(UnitsForm):
+    """To whom a document is sent as well, or again."""
+
+
+class AnswerForm(forms.Form):
+    """What we say to a request for a document back."""
+
+    use_required_attribute = False
+
+    reason = forms.CharField(
+        label="答复",
+        widget=forms.Textarea,
+        required=False,
+        help_text="同意时可不填；不同意必须写明理由。来文机关会看到。",
+    )
 
 
 class RemindForm(forms.Form):

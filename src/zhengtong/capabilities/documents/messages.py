@@ -78,6 +78,39 @@ class Returned(Fact):
     reason: str
 
 
+@fact("documents.recalled", "撤回")
+@dataclass(frozen=True)
+class Recalled(Fact):
+    """The issuer takes a document back from some of its addressees, or asks them for it.
+
+    Which of the two, each addressee's own node decides: it takes effect there when the document
+    has not been signed for, and is a request when it has.
+    """
+
+    document: UUID
+    organisations: tuple[UUID, ...]
+    by: str
+    at: datetime
+    reason: str
+
+
+@fact("documents.recall_answered", "撤回答复")
+@dataclass(frozen=True)
+class RecallAnswered(Fact):
+    """What became of a recall at one addressee.
+
+    `outcome` is "recalled" (it had not been signed for), "agreed" or "declined" (it had, and this
+    is the answer to the request); `by` is whoever answered, `reason` what they wrote.
+    """
+
+    document: UUID
+    organisation: UUID
+    outcome: str
+    by: str
+    at: datetime
+    reason: str
+
+
 @fact("documents.reminded", "催办")
 @dataclass(frozen=True)
 class Reminded(Fact):

@@ -33,6 +33,18 @@ class State(models.TextChoices):
     RECEIVED = "received", "来文"
 
 
+class Recall(models.TextChoices):
+    """How far the recall (撤回) of one addressee's copy has come; "" while nobody asked for it."""
+
+    ASKED = "asked", "撤回中"
+    RECALLED = "recalled", "已撤回"  # before it was signed for
+    AGREED = "agreed", "已同意撤回"
+    DECLINED = "declined", "未同意撤回"
+
+
+WITHDRAWN = (Recall.RECALLED.value, Recall.AGREED.value)
+
+
 class Document(Record):
     """An official document (公文). `owner` is its issuing office, here or on another node."""
 
@@ -92,8 +104,15 @@ class Attachment(models.Model):
         ordering = ["order"]
 
 
+HELD = Q(replaced=False, returned_at=None) & ~Q(recall__in=WITHDRAWN)
+"""Deliveries whose addressee, as far as the sender knows, has or will have the document."""
+
+
 class Delivery(Record):
-    """One addressee of a dispatched document, as its sender follows it. Times are the facts'."""
+    """One addressee of a dispatched document, as its sender follows it. Times are the facts'.
+
+    A delivery that came to nothing is `replaced` when the document is sent there again (补发).
+    """
 
     document = models.ForeignKey(Document, models.PROTECT, related_name="+")
     organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
@@ -109,15 +128,33 @@ class Delivery(Record):
     overdue = models.BooleanField(default=False)
     reminders = models.PositiveSmallIntegerField(default=0)
     reminded_at = models.DateTimeField(null=True)
+    recall = models.CharField(max_length=8, default="", choices=Recall.choices)
+    recall_asked_at = models.DateTimeField(null=True)
+    recall_reason = models.CharField(max_length=2000, default="")
+    recall_answered_at = models.DateTimeField(null=True)
+    recall_answer = models.CharField(max_length=2000, default="")
+    replaced = models.BooleanField(default=False)
 
     class Meta(Record.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["document", "organisation"], name="delivered_once")
+            models.UniqueConstraint(
+                fields=["document", "organisation"],
+                condition=Q(replaced=False),
+                name="delivered_once",
+            )
         ]
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the addressee's copy has been taken back."""
+        return self.recall in WITHDRAWN
 
 
 class Incoming(Record):
-    """A document received (收文) by `owner`, with what the registry noted about it."""
+    """A document received (收文) by `owner`, with what the registry noted about it.
+
+    One that was returned or withdrawn may be received again, under a record of its own.
+    """
 
     document = models.ForeignKey(Document, models.PROTECT, related_name="+")
     arrived_at = models.DateTimeField()
@@ -127,10 +164,25 @@ class Incoming(Record):
     outcome = models.CharField(max_length=10, default="")
     due_at = models.DateTimeField(null=True)
     reminders = models.PositiveSmallIntegerField(default=0)
+    recall = models.CharField(max_length=8, default="", choices=Recall.choices)
+    recall_at = models.DateTimeField(null=True)
+    recall_by = models.CharField(max_length=40, default="")
+    recall_reason = models.CharField(max_length=2000, default="")
 
     class Meta(Record.Meta):
-        constraints = [models.UniqueConstraint(fields=["owner", "document"], name="received_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "document"],
+                condition=~Q(outcome__in=["returned", "recalled"]),
+                name="received_once",
+            )
+        ]
         indexes = [
             models.Index(fields=["owner", "-arrived_at"]),
             models.Index(fields=["owner"], name="incoming_open", condition=Q(outcome="")),
         ]
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the issuer has taken the document back from this organisation."""
+        return self.recall in WITHDRAWN

@@ -13,12 +13,15 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from zhengtong.capabilities.documents.models import (
+    HELD,
     KINDS,
+    WITHDRAWN,
     Addressee,
     Attachment,
     Delivery,
     Document,
     Incoming,
+    Recall,
     State,
     Urgency,
 )
@@ -62,6 +65,7 @@ STANDINGS = {
     "handling": Q(outcome="", signed_for_at__isnull=False),
     "closed": Q(outcome="closed"),
     "returned": Q(outcome="returned"),
+    "recalled": Q(outcome="recalled"),
 }
 """Where incoming documents can stand, as conditions on their rows."""
 
@@ -157,23 +161,27 @@ class Tally:
     signed: int = 0
     returned: int = 0
     overdue: int = 0
+    recalled: int = 0
 
 
 def tallies(actor: Actor, found: Collection[Document]) -> dict[UUID, Tally]:
     """The tally of each dispatched document of a list, in one query."""
     rows = (
         Delivery.objects.visible_to(actor)
-        .filter(document__in=[item.pk for item in found])
+        .filter(document__in=[item.pk for item in found], replaced=False)
         .values("document")
         .annotate(
             total=Count("pk"),
             signed=Count("pk", filter=Q(signed_for_at__isnull=False)),
             returned=Count("pk", filter=Q(returned_at__isnull=False)),
-            late=Count("pk", filter=Q(overdue=True, read_at=None)),
+            late=Count("pk", filter=HELD & Q(overdue=True, read_at=None)),
+            recalled=Count("pk", filter=Q(recall__in=WITHDRAWN)),
         )
     )
     return {
-        row["document"]: Tally(row["total"], row["signed"], row["returned"], row["late"])
+        row["document"]: Tally(
+            row["total"], row["signed"], row["returned"], row["late"], row["recalled"]
+        )
         for row in rows
     }
 
@@ -218,6 +226,11 @@ def states() -> list[tuple[str, str]]:
     return [(item.value, str(item.label)) for item in shown]
 
 
+def organisations(wanted: Collection[UUID]) -> list[Organisation]:
+    """Those of these organisations that the directory knows, by rank."""
+    return list(Organisation.objects.filter(pk__in=list(wanted)))
+
+
 def units(actor: Actor) -> list[tuple[str, str, list[Organisation]]]:
     """The organisations one can write to, grouped: (key, title, organisations by rank)."""
     others = Organisation.objects.exclude(pk__in=actor.organisations)
@@ -243,6 +256,8 @@ class Progress:
         """The status in one word, the most telling first."""
         if self.refusal:
             return "被拒收"
+        if self.delivery.withdrawn or self.delivery.recall == Recall.ASKED:
+            return self.recall_word
         if self.delivery.returned_at:
             return "已退回"
         if self.delivery.overdue:
@@ -254,9 +269,36 @@ class Progress:
         return "已送达" if self.delivered_at else "发送中"
 
     @property
+    def recall_word(self) -> str:
+        """What has become of the recall; "" when there was none.
+
+        That it was signed for before the recall came there is told by the signature alone.
+        """
+        if self.delivery.recall == Recall.ASKED:
+            return "请求撤回" if self.delivery.signed_for_at else "撤回中"
+        words = {"recalled": "已撤回", "agreed": "已撤回", "declined": "未同意"}
+        return words.get(self.delivery.recall, "")
+
+    @property
+    def signed(self) -> bool:
+        """Whether the unit has signed for the newest delivery to it."""
+        return bool(self.delivery.signed_for_at) and not self.delivery.replaced
+
+    @property
+    def held(self) -> bool:
+        """Whether the unit has, or will have, the document, and nobody has asked it back."""
+        delivery = self.delivery
+        return not (self.over or delivery.replaced or delivery.recall == Recall.ASKED)
+
+    @property
+    def over(self) -> bool:
+        """Whether the unit has given the document back, so that it may be sent again."""
+        return bool(self.delivery.returned_at or self.delivery.withdrawn)
+
+    @property
     def late(self) -> bool:
         """Whether a reminder makes sense."""
-        return not (self.delivery.read_at or self.delivery.returned_at)
+        return self.held and not self.delivery.read_at
 
 
 def matrix(actor: Actor, document: Document) -> list[Progress]:
@@ -280,6 +322,7 @@ def matrix(actor: Actor, document: Document) -> list[Progress]:
             letter__message__kind="documents.dispatched",
             letter__message__subject=document.urn,
             letter__destination=OuterRef("organisation__node"),
+            letter__message__at=OuterRef("dispatched_at"),  # of this delivery, not of another
         )
         .annotate(
             receipted_at=Coalesce(
@@ -296,7 +339,7 @@ def matrix(actor: Actor, document: Document) -> list[Progress]:
             receipted_at=Subquery(sent.values("receipted_at")[:1]),
             refusal=Coalesce(Subquery(sent.values("refusal_detail")[:1]), Value("")),
         )
-        .order_by("copy", "organisation__rank")
+        .order_by("copy", "organisation__rank", "dispatched_at")
     )
     return [
         Progress(row, row.delivered_at or (None if row.refusal else row.receipted_at), row.refusal)

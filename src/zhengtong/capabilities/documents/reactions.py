@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from zhengtong.capabilities.documents import messages
-from zhengtong.capabilities.documents.commands import incoming, outgoing
-from zhengtong.capabilities.documents.models import Delivery, Document
+from zhengtong.capabilities.documents.commands import incoming, outgoing, recall
+from zhengtong.capabilities.documents.models import Delivery, Document, Incoming, Recall
 from zhengtong.kernel.directory.models import Organisation
 from zhengtong.kernel.errors import Denied, NotFound
 from zhengtong.kernel.messages.reactions import Reacting, on
@@ -28,6 +28,40 @@ def receive(act: Reacting, fact: messages.Dispatched) -> None:
 def accept_reminder(act: Reacting, fact: messages.Reminded) -> None:
     if act.addressees:
         incoming.accept_reminder(act.as_node(), fact, act.addressees)
+
+
+@on(messages.Recalled)
+def accept_recall(act: Reacting, fact: messages.Recalled) -> None:
+    """Believe it only of the issuer; tried again should the document itself not be here yet."""
+    if not act.addressees:
+        return
+    node = act.as_node()
+    known = Document.objects.unlabelled("whose document it is").filter(pk=fact.document)
+    received = list(
+        Incoming.objects.visible_to(node)
+        .filter(document=fact.document, owner__in=act.addressees)
+        .order_by("arrived_at", "pk")
+    )
+    newest = {item.owner_id: item for item in received}
+    if len(newest) < len(act.addressees):
+        raise NotFound("要撤回的公文还没有送达本节点。")
+    if not known.filter(owner__node=act.origin).exists():
+        raise Denied("只有发文机关所在节点能撤回公文，未予采信。")
+    recall.accept_recall(node, fact, sorted(newest.values(), key=lambda item: item.pk))
+
+
+@on(messages.RecallAnswered)
+def note_recall(act: Reacting, fact: messages.RecallAnswered) -> None:
+    """Told by the addressee itself: its node must be the letter's origin."""
+    node = act.as_node()
+    asked = Delivery.objects.visible_to(node).filter(
+        document=fact.document, organisation=fact.organisation, recall=Recall.ASKED
+    )
+    if not asked.exists():
+        return  # the addressee's own node hears it too, and what was answered needs no second word
+    if not Organisation.objects.filter(pk=fact.organisation, node=act.origin).exists():
+        raise Denied("答复的单位不在来信节点上，未予采信。")
+    recall.note_recall(node, fact)
 
 
 @on(messages.FellDue)

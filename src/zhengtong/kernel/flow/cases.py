@@ -138,6 +138,17 @@ def take(
     return outcome.state
 
 
+def cut_short(act: Act, record: Record) -> None:
+    """End the record's case from outside its procedure, if it still runs; its tasks are closed."""
+    case = case_of(record)
+    state = state_of(case)
+    if state.finished:
+        return
+    outcome = engine.cut_short(procedure_of(case), state, act.now)
+    _store(case, outcome.state)
+    notices.write(_close(act, case, [e for e in outcome.effects if isinstance(e, CloseTask)]))
+
+
 def state_of(case: Case) -> State:
     return codec.read_state(case.state, procedure_of(case))
 

@@ -60,7 +60,7 @@ def describe(procedure: Procedure, state: State | None = None) -> str:
         mode = f"（{step.mode.title}）" if step.mode.rule is not Rule.ONE else ""
         parts.append(f"{number}. {step.title}{mode}{'：' if leads else ''}{leads}。")
     if state is not None and state.outcome is not None:
-        parts.append(f"案件{procedure.outcomes[state.outcome]}。")
+        parts.append(f"案件{procedure.ending(state.outcome)}。")
     elif state is not None:
         progress = _progress(state) and f"，{_progress(state)}"
         parts.append(f"现在在“{procedure.step(state.step).title}”{progress}。")
@@ -143,7 +143,7 @@ def _end(procedure: Procedure, row: int, state: State | None) -> str:
     x, y = _LEFT + _BOX_WIDTH // 2, _top(row)
     words = "结束"
     if state is not None and state.outcome is not None:
-        words = procedure.outcomes[state.outcome]
+        words = procedure.ending(state.outcome)
     half = max(44, len(words) * 8 + 16)
     return (
         f'<g class="flow-end"><rect x="{x - half}" y="{y}" width="{half * 2}" height="32" rx="16"/>'

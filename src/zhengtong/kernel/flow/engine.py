@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import NotAllowed, NotYourTurn, WrongVersion
 from .fields import Data, checked
-from .procedure import ActionKind, Assignee, AssigneeKind, Procedure, Rule, Step
+from .procedure import CUT_SHORT, ActionKind, Assignee, AssigneeKind, Procedure, Rule, Step
 from .state import (
     Action,
     Actor,
@@ -73,7 +73,7 @@ def advance(procedure: Procedure, state: State, action: Action) -> Outcome:
     """Apply one action. Raises a FlowError and changes nothing when it may not be done."""
     _require_version(procedure, state)
     if state.outcome is not None:
-        raise NotAllowed(f"{procedure.outcomes[state.outcome]}，不能再操作")
+        raise NotAllowed(f"{procedure.ending(state.outcome)}，不能再操作")
     step = procedure.step(action.step)
     if step.key != state.step:
         now = procedure.step(state.step).title
@@ -84,6 +84,14 @@ def advance(procedure: Procedure, state: State, action: Action) -> Outcome:
     effects: list[Effect] = []
     state = _HANDLERS[action.kind](procedure, state, step, action, effects)
     return Outcome(state, tuple(effects))
+
+
+def cut_short(procedure: Procedure, state: State, at: datetime) -> Outcome:
+    """End a running case from outside its procedure, wherever it stands: its tasks fall away."""
+    _require_version(procedure, state)
+    effects: list[Effect] = []
+    state = _leave(state, procedure.step(state.step), at, Closing.WITHDRAWN, effects)
+    return Outcome(replace(state, outcome=CUT_SHORT, handover=None), tuple(effects))
 
 
 def options(procedure: Procedure, state: State, actor: Actor) -> Options:

@@ -145,6 +145,10 @@ class Step:
         return last
 
 
+CUT_SHORT = "cut_short"
+"""The outcome of a case that something outside its procedure ended (中止)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Procedure:
     """One published version. Running cases stay with the version they started in."""
@@ -155,6 +159,10 @@ class Procedure:
     fields: Mapping[str, Field]
     outcomes: Mapping[str, str]
     steps: tuple[Step, ...]
+
+    def ending(self, outcome: str) -> str:
+        """How a case ended, in words."""
+        return "已中止" if outcome == CUT_SHORT else self.outcomes[outcome]
 
     def step(self, key: str) -> Step:
         for step in self.steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from zhengtong.capabilities.documents.commands.outgoing import file_refs
+from zhengtong.capabilities.documents.commands.sending import file_refs
 from zhengtong.capabilities.documents.models import Delivery, Document, Incoming
 from zhengtong.kernel import files
 from zhengtong.kernel.commands import Act, command

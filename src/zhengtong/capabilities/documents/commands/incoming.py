@@ -8,7 +8,9 @@ from pathlib import Path
 from uuid import UUID
 
 from zhengtong.capabilities.documents import messages
+from zhengtong.capabilities.documents.commands.sending import ADDRESSEE
 from zhengtong.capabilities.documents.models import (
+    HELD,
     Attachment,
     Delivery,
     Document,
@@ -19,7 +21,7 @@ from zhengtong.capabilities.documents.models import (
 from zhengtong.kernel import moment, notices, numbering
 from zhengtong.kernel.commands import Act, command
 from zhengtong.kernel.directory.models import Organisation, Person
-from zhengtong.kernel.errors import Invalid
+from zhengtong.kernel.errors import Invalid, Refused
 from zhengtong.kernel.flow import cases
 from zhengtong.kernel.flow.procedure import ActionKind
 from zhengtong.kernel.messages.outbox import Lane
@@ -47,7 +49,7 @@ def receive(
     document = Document.objects.unlabelled("a letter is stored for its addressees").filter(
         pk=fact.document
     ).first() or _store(fact)
-    grant(document, organisations, "addressee")
+    grant(document, organisations, ADDRESSEE)
     received = []
     for organisation in organisations:
         incoming = Incoming.objects.create(
@@ -97,7 +99,9 @@ def _store(fact: messages.Dispatched) -> Document:
 
 
 def _of(incoming: Incoming) -> Document:
-    """The document of an incoming record the actor has been authorised for."""
+    """The document of an incoming record the actor has been authorised for, to act on it."""
+    if incoming.withdrawn:
+        raise Refused("来文机关已撤回此件，不能再办理。")
     documents = Document.objects.unlabelled("reached through its incoming record")
     return documents.select_related("owner").get(pk=incoming.document_id)
 
@@ -214,7 +218,7 @@ def close(act: Act, incoming: Incoming, opinion: str = "") -> Incoming:
 def _mark(document: UUID, organisations: Sequence[UUID], **changes: object) -> None:
     """Write a fact of progress on the sender's deliveries, if the sender lives here."""
     Delivery.objects.unlabelled("progress is recorded as it was told").filter(
-        document=document, organisation__in=organisations
+        document=document, organisation__in=organisations, replaced=False
     ).update(**changes)
 
 
@@ -225,7 +229,7 @@ def note_progress(
     """Record at the issuer what an addressee did: signed for, read or returned."""
     delivery = (
         Delivery.objects.visible_to(act.actor)
-        .filter(document=document, organisation=organisation)
+        .filter(document=document, organisation=organisation, replaced=False)
         .first()
     )
     if delivery is None:
@@ -250,7 +254,7 @@ def mark_overdue(act: Act, document: UUID, at: datetime) -> list[Delivery]:
     """The time limit has passed: those who have not read are overdue, and the issuer is told."""
     late = list(
         Delivery.objects.visible_to(act.actor).filter(
-            document=document, copy=False, read_at=None, returned_at=None, overdue=False
+            HELD, document=document, copy=False, read_at=None, overdue=False
         )
     )
     for delivery in late:

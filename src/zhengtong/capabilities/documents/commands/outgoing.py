@@ -8,14 +8,17 @@ from pathlib import Path
 from uuid import UUID
 
 from zhengtong.capabilities.documents import messages, queries
+from zhengtong.capabilities.documents.commands.sending import file_refs, send
 from zhengtong.capabilities.documents.domain.drafting import Draft, problems
 from zhengtong.capabilities.documents.domain.typeset import Redhead, blocks, typeset
 from zhengtong.capabilities.documents.models import (
+    HELD,
     KINDS,
     Addressee,
     Attachment,
     Delivery,
     Document,
+    Recall,
     State,
     Urgency,
 )
@@ -27,7 +30,6 @@ from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.flow import cases
 from zhengtong.kernel.flow.procedure import ActionKind
 from zhengtong.kernel.labels import Level, Share
-from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.kernel.records import Grant, grant
 
@@ -228,69 +230,14 @@ def dispatch(act: Act, document: Document) -> Document:
     document.require(State.ISSUED)
     if document.rendition_id is None:
         raise Refused("公文正在排版，请稍候几秒再发送。")
-    addressees = list(Addressee.objects.filter(document=document).select_related("organisation"))
+    addressees = Addressee.objects.filter(document=document).select_related("organisation")
     document.state, document.dispatched_at = State.DISPATCHED, act.now
     document.save(update_fields=["state", "dispatched_at"])
-    Delivery.objects.bulk_create(
-        [
-            Delivery(
-                owner_id=document.owner_id,
-                level=document.level,
-                share=document.share,
-                document=document,
-                organisation=item.organisation,
-                copy=item.copy,
-                dispatched_at=act.now,
-                due_at=None if item.copy else document.due_at,
-            )
-            for item in addressees
-        ]
-    )
-    organisations = [item.organisation for item in addressees]
-    grant(document, organisations, "addressee")
-    act.tell(_dispatched(document), to=organisations, lane=_lane(document))
+    to = [(item.organisation, item.copy) for item in addressees]
+    send(act, document, to, due=document.due_at)
     if document.due_at:
         act.tell_at(document.due_at, messages.FellDue(document.pk))
     return document
-
-
-def _lane(document: Document) -> Lane:
-    return Lane.URGENT if document.urgency == Urgency.URGENT else Lane.NORMAL
-
-
-def file_refs(document: Document) -> tuple[FileRef, ...]:
-    """The attachments in order, then the laid-out PDF."""
-    attached = [
-        FileRef(item.file_id, item.name, item.file.size, item.file.media_type)
-        for item in Attachment.objects.filter(document=document).select_related("file")
-    ]
-    pdf = document.rendition
-    if pdf is not None:
-        attached.append(FileRef(pdf.pk, f"{document.title}.pdf", pdf.size, pdf.media_type))
-    return tuple(attached)
-
-
-def _dispatched(document: Document) -> messages.Dispatched:
-    assert document.issued_on is not None
-    return messages.Dispatched(
-        document=document.pk,
-        title=document.title,
-        document_kind=document.document_kind,
-        number=document.number,
-        body=document.body,
-        urgency=document.urgency,
-        issuing_office=document.owner_id,
-        issuing_name=document.issuing_name,
-        issuer=document.issuer,
-        issued_on=document.issued_on,
-        addressees=tuple(document.addressee_names),
-        copy_to=tuple(document.copy_names),
-        note=document.note,
-        due=document.due_at,
-        level=document.level,
-        share=document.share,
-        files=file_refs(document),
-    )
 
 
 @command("documents.remind", title="催办")
@@ -299,11 +246,12 @@ def remind(act: Act, document: Document, organisations: Sequence[UUID], text: st
     document.require(State.DISPATCHED)
     late = list(
         Delivery.objects.visible_to(act.actor)
-        .filter(document=document, organisation__in=organisations, returned_at=None, read_at=None)
+        .filter(HELD, document=document, organisation__in=organisations, read_at=None)
+        .exclude(recall=Recall.ASKED)
         .select_related("organisation")
     )
     if not late:
-        raise Refused("所选单位都已办理或已退回，无须催办。")
+        raise Refused("所选单位都已办理、已退回或在撤回，无须催办。")
     for delivery in late:
         delivery.reminders += 1
         delivery.reminded_at = act.now

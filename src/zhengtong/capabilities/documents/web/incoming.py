@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from zhengtong.capabilities.documents import queries
 from zhengtong.capabilities.documents.commands import incoming
 from zhengtong.capabilities.documents.forms import InstructForm, ReasonForm, RemarkForm, blame
-from zhengtong.capabilities.documents.web import pages
+from zhengtong.capabilities.documents.web import pages, recalling
 from zhengtong.capabilities.documents.web.pages import Failure, actor_of, said, uuids
 from zhengtong.kernel import moment
 from zhengtong.kernel.commands import must_find
@@ -30,6 +30,7 @@ TABS = {
     "handling": "办理中",
     "closed": "已办结",
     "returned": "已退回",
+    "recalled": "已撤回",
 }
 STEPS: dict[str, tuple[str, Tone]] = {
     "签收": ("待签收", "wait"),
@@ -38,7 +39,11 @@ STEPS: dict[str, tuple[str, Tone]] = {
     "传阅": ("传阅中", "info"),
     "办结": ("待办结", "info"),
 }
-OUTCOMES: dict[str, tuple[str, Tone]] = {"closed": ("已办结", "ok"), "returned": ("已退回", "bad")}
+OUTCOMES: dict[str, tuple[str, Tone]] = {
+    "closed": ("已办结", "ok"),
+    "returned": ("已退回", "bad"),
+    "recalled": ("已撤回", "idle"),
+}
 WORK = {
     "sign_for": "documents.sign_for",
     "register": "documents.register",
@@ -148,11 +153,16 @@ VERBS: dict[str, Callable[[Actor, Any, QueryDict], str]] = {
     "instruct": _instruct,
     "circulate": _read,
     "close": _close,
+    "recall": recalling.answer,
 }
 
 
 def _page(request: HttpRequest, received: Any, failure: Failure | None = None) -> HttpResponse:
     actor = actor_of(request)
+    if failure is not None:  # perhaps because it has changed since it was read
+        received = must_find(queries.incoming(actor), pk=received.pk)
+    if received.withdrawn:
+        return recalling.withdrawn_page(request, received, failure)
     document = must_find(queries.documents(actor), pk=received.document_id)
     standing = queries.standing(actor, received)
     step = standing.step.title if standing and standing.key else ""
@@ -164,6 +174,7 @@ def _page(request: HttpRequest, received: Any, failure: Failure | None = None) -
         "facts": [*pages.facts(document), *_own_facts(received)],
         "may_draft": actor.has("documents.draft"),
         "failure": failure,
+        "recalling": recalling.receiver_actions(actor, received, failure),
         **_actions(actor, standing, failure),
     }
     status = failure.error.status if failure else 200

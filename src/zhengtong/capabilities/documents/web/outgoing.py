@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from zhengtong.capabilities.documents import queries
 from zhengtong.capabilities.documents.commands import outgoing
 from zhengtong.capabilities.documents.forms import OfferForm, OpinionForm, RemindForm, blame
-from zhengtong.capabilities.documents.web import pages
+from zhengtong.capabilities.documents.web import pages, recalling
 from zhengtong.capabilities.documents.web.pages import Failure, actor_of, said, uuids
 from zhengtong.kernel.commands import must_find
 from zhengtong.kernel.directory.actors import Actor
@@ -32,7 +32,7 @@ STATES: dict[str, tuple[str, Tone]] = {
     "received": ("来文", "info"),
 }
 NOTHING = Cell("idle", "")
-COLUMNS = ("送达", "签收", "批阅", "退回", "时限")
+COLUMNS = ("送达", "签收", "批阅", "退回", "撤回", "时限")
 DECISIONS = {
     "review": outgoing.review,
     "countersign": outgoing.countersign,
@@ -158,6 +158,8 @@ VERBS: dict[str, Callable[[Actor, Any, QueryDict], str]] = {
     "decide": _decide,
     "dispatch": _dispatch,
     "remind": _remind,
+    "recall": recalling.take_back,
+    "resend": recalling.send_again,
     "offer": _offer,
 }
 
@@ -232,6 +234,8 @@ def _matrix(actor: Actor, document: Any, failure: Failure | None) -> dict[str, A
     ticked = set(failure.data.getlist("unit")) if failure else set()
     return {
         "document": document,
+        "recalling": recalling.sender_actions(actor, rows, failure),
+        "recall_reasons": recalling.reasons(rows),
         "columns": COLUMNS,
         "matrix": [
             {
@@ -242,7 +246,8 @@ def _matrix(actor: Actor, document: Any, failure: Failure | None) -> dict[str, A
             for row in rows
         ],
         "late": sum(row.late for row in rows),
-        "signed": sum(row.delivery.signed_for_at is not None for row in rows),
+        "units": sum(not row.delivery.replaced for row in rows),
+        "signed": sum(row.signed for row in rows),
         "may_remind": actor.has("documents.remind") and any(row.late for row in rows),
         "remind": _bound(RemindForm, "remind", failure),
     }
@@ -251,7 +256,7 @@ def _matrix(actor: Actor, document: Any, failure: Failure | None) -> dict[str, A
 def _cells(row: queries.Progress) -> list[Cell]:
     """One cell for each column: the state in a word, and when it was reached."""
     delivery = row.delivery
-    over = bool(delivery.returned_at)
+    over = row.over
     delivered = Cell("bad", "被拒收") if row.refusal else Cell("info", "发送中")
     if row.delivered_at:
         delivered = Cell("ok", "已送达", row.delivered_at)
@@ -261,12 +266,14 @@ def _cells(row: queries.Progress) -> list[Cell]:
     read = NOTHING if over else Cell("idle", "未批阅")
     if delivery.read_at:
         read = Cell("ok", "已批阅", delivery.read_at)
-    returned = Cell("bad", "已退回", delivery.returned_at) if over else NOTHING
-    return [delivered, signed, read, returned, _due(delivery)]
+    back = delivery.returned_at
+    returned = Cell("bad", "已退回", back) if back else NOTHING
+    return [delivered, signed, read, returned, recalling.cell(row), _due(row)]
 
 
-def _due(delivery: Any) -> Cell:
-    if delivery.returned_at:
+def _due(row: queries.Progress) -> Cell:
+    delivery = row.delivery
+    if row.over:
         return NOTHING
     if delivery.due_at is None:
         return Cell("idle", "不限时")
