@@ -7,6 +7,7 @@ For simulations only: no node can ever choose it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -29,6 +30,9 @@ class HashSuite:
 
     def __init__(self) -> None:
         self._secrets: dict[bytes, bytes] = {}
+
+    def hash_stream(self, blocks: Iterable[bytes]) -> bytes:
+        return self.hash(b"".join(blocks))
 
     def hash(self, data: bytes) -> bytes:
         return blake2b(data, digest_size=32).digest()

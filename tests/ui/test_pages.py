@@ -164,7 +164,7 @@ def test_every_static_file_named_exists(page: Callable[[str], str]) -> None:
 
 def test_scripts_stay_tiny_and_run_nothing_from_text() -> None:
     scripts = list((ROOT / "static/ui").glob("*.js"))
-    assert sum(path.stat().st_size for path in scripts) <= 16 * 1024
+    assert sum(path.stat().st_size for path in scripts) <= 20 * 1024
     for path in scripts:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\beval\b|new Function|innerHTML|outerHTML|document\.write", text)
