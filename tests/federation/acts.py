@@ -194,6 +194,7 @@ def link(node: str) -> dict[str, Any]:
         "last_error": found.last_error,
         "met": found.last_contact is not None,
         "received": sum(lane.received for lane in found.lanes.all()),
+        "certified": found.certificate_until is not None,
     }
 
 

@@ -114,6 +114,7 @@ def test_only_the_right_certificate_opens_the_door(pair: tuple[Site, Site], tmp_
     assert _number_received(centre) == before
     assert Caller(centre, right, right).bring(batch)[0] == 200
     assert _number_received(centre) == before + 3
+    assert centre.do("link", node="fugou")["certified"], "the node page knows until when"
 
     # The port for pages takes no batch at all, and says where to go.
     plain = HTTPConnection("127.0.0.1", centre.port, timeout=20)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from zhengtong.kernel.bell import ring
 from zhengtong.kernel.engine import plain_errors
 from zhengtong.kernel.errors import Unavailable
+from zhengtong.kernel.messages import certified
 from zhengtong.kernel.messages.exchange import answer
 from zhengtong.kernel.messages.identity import finder
 from zhengtong.kernel.messages.models import Neighbour
@@ -48,11 +49,12 @@ def dial(request: HttpRequest) -> HttpResponse:
         data = request.read(MAX_BATCH + 1)
         if len(data) > MAX_BATCH:
             raise WireError(Refusal.OVERSIZED, f"more than {MAX_BATCH} bytes")
-        require_own(
-            data, caller(request.META.get("zhengtong.node", ""), request.META["REMOTE_ADDR"])
-        )
+        node = caller(request.META.get("zhengtong.node", ""), request.META["REMOTE_ADDR"])
+        require_own(data, node)
         with plain_errors():
             response = answer(data)
+            if node:
+                certified.keep(node)
     except WireError as error:
         return refusal(error.code.value, error.zh, STATUS.get(error.code, 409))
     except Unavailable as error:

@@ -22,6 +22,7 @@ from zhengtong.kernel import leases
 from zhengtong.kernel.bell import Bell, ring
 from zhengtong.kernel.engine import plain_errors
 from zhengtong.kernel.errors import Unavailable
+from zhengtong.kernel.messages import certified
 from zhengtong.kernel.messages.dial import Dial, Unreachable
 from zhengtong.kernel.messages.doorbell import Doorbell
 from zhengtong.kernel.messages.exchange import accept, compose, rewind, to_say
@@ -134,6 +135,7 @@ class Courier(threading.Thread):
                 if under_way is None:
                     break
                 flowing = False  # take the answer that is on its way, then go
+        certified.keep(self.parent)
         self._dial_at = time.monotonic() + (LOOK_SELDOM if self.doorbell.open else LOOK_AGAIN)
         return moved
 

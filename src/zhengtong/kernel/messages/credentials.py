@@ -59,6 +59,8 @@ class Credentials:
         self._folder, self._now = folder, now
         self._lock = threading.Lock()
         self._files: _Files | None = None
+        self.shown: dict[str, datetime] = {}
+        """Until when the certificate is good that a node has last shown this process."""
 
     def context(self) -> SSL.Context:
         """The context for a new connection, of either end. Raises NoCredentials."""
@@ -68,7 +70,10 @@ class Credentials:
         """The node whose certificate (DER) the other end has shown. Raises BadCertificate."""
         if certificate is None:
             raise BadCertificate(Fault.MISSING)
-        return self._node_of(to_pem(certificate))
+        shown = to_pem(certificate)
+        node = self._node_of(shown)
+        self.shown[node] = expires_at(shown)
+        return node
 
     def problems(self, node: str) -> Iterator[str]:
         """What is wrong with our own side, or soon will be, and what to do about it."""
