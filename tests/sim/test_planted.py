@@ -13,7 +13,7 @@ from tests.sim import suite as suite  # registers the suite of simulated nodes
 from tests.sim.faults import HARSH
 from tests.sim.node import Node
 from tests.sim.scenario import Plan, build, finish
-from zhengtong.wire import link
+from zhengtong.wire import link, witness
 from zhengtong.wire.batch import Head
 from zhengtong.wire.exchange import Exchange
 from zhengtong.wire.link import Arrived, Lane, Mark
@@ -130,7 +130,7 @@ def keeps_the_old_log(patch: Patch) -> None:
                 self.store.save_lane(link.restored(row, self.exchange.now()))
 
     patch.setattr(Node, "begin_anew", without)
-    patch.setattr(Exchange, "_own_log", lambda self, *_: self.store.log())
+    patch.setattr(witness, "own_log", lambda store, *_: store.log())
 
 
 def mixes_up_lanes(patch: Patch) -> None:

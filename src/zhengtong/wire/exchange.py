@@ -28,7 +28,7 @@ from zhengtong.wire.batch import (
     take_what_fits,
 )
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys
+from zhengtong.wire.keys import FindCard, NodeKeys
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.opening import open_letters
@@ -77,11 +77,12 @@ class Exchange:
         state = self.store.lane(peer, lane)
         epoch, log = self.store.log()
         at, head, marks, entries = self.now(), state.numbered, list[Mark](), list[bytes]()
+        ends = (self.keys.node, peer)
         for digest in digests:
             head = link.extended(head, digest, self.keys.suite.hash)
             marks.append(Mark(digest, head.chain))
-            entry = self._entry(Event.SENT, self.keys.node, peer, lane, head.number, digest, at)
-            entries.append(entry.encode())
+            letter = (head.number, digest)
+            entries.append(self._entry(Event.SENT, ends, lane, letter, at).encode())
         leaf = log.append(entries)
         self.store.save_log(log)
         self.store.save_lane(replace(state, numbered=head))
@@ -209,7 +210,7 @@ class Exchange:
         peer.require_standing()
         state = self.store.lane(peer.name, standing.lane)
         require_fresh(standing, abs(state.heard), now, patient=peer.patient)
-        epoch, log = self._own_log(peer.name, standing)
+        epoch, log = witness.own_log(self.store, self.keys.node, standing)
         state = replace(link.met(state, standing), heard=standing.counter)
         if standing.again or _refused(batch, WHOLE_BATCH):
             state = replace(state, offered=state.receipted)
@@ -217,7 +218,7 @@ class Exchange:
             state = replace(state, again=True)  # restored, and waits to hear where we stand
         self._compare_sent(state, standing)
         state = self._take_receipts(state, batch, find)
-        state = self._take_letters(state, peer.card, letters, epoch, log, now)
+        state = self._take_letters(state, peer, letters, epoch, log, now)
         self._compare_received(state, standing)
         peer = witness.watch(self.store, peer, batch, self.keys, now)
         peer = witness.witnessed(self.store, peer, batch, epoch, log, self.keys.node)
@@ -270,27 +271,11 @@ class Exchange:
         marks = self.store.sent(state.peer, state.lane, state.handed, state.handed)
         return Head(state.handed, marks[state.handed].chain) if marks else Head()
 
-    def _own_log(self, peer: str, standing: Standing) -> tuple[int, Log]:
-        """Our log; a new one when a neighbour has verified more of it than we have.
-
-        Then this node was restored from a backup. To go on with the old log would write other
-        entries where the neighbour has seen the lost ones.
-        """
-        epoch, log = self.store.log()
-        seen = standing.seen
-        if seen.epoch < epoch or (seen.epoch == epoch and seen.size <= log.size):
-            return epoch, log
-        self.store.alarm(peer, witness.ROLLED_BACK, f"{self.keys.node} {seen}", b"")
-        if seen.epoch > epoch:  # we never had one that late, or it would be ours
-            return epoch, log
-        return seen.epoch + 1, self.store.restart_log(seen.epoch + 1)
-
     def _compare_sent(self, state: Lane, standing: Standing) -> None:
         """Do they hold the very letters that we have sent? Raises WireError."""
         number = standing.received.number
         mark = self.store.sent(state.peer, state.lane, number, number).get(number)
-        if mark is not None and mark.chain != standing.received.chain:
-            raise WireError(Refusal.SEQUENCE_MISMATCH, f"our {number} is another there")
+        link.require_same(standing.received, mark.chain if mark else None, "ours")
 
     def _compare_received(self, state: Lane, standing: Standing) -> None:
         """Have we received the very letters that they say they sent? Raises WireError."""
@@ -300,21 +285,14 @@ class Exchange:
         else:
             mark = self.store.arrived(state.peer, state.lane, number, number).get(number)
             chain = mark.chain if mark else None
-        if number and chain is not None and chain != standing.sent.chain:
-            raise WireError(Refusal.SEQUENCE_MISMATCH, f"their {number} is another here")
+        link.require_same(standing.sent, chain, "theirs")
 
     def _take_receipts(self, state: Lane, batch: Batch, find: FindCard) -> Lane:
         """Keep receipts that name the very envelopes we sent. Raises WireError."""
         if batch.receipts is None:
             return state
         card, entries = receipts.verify(batch.receipts, find)
-        ours = (self.keys.node, state.peer, state.lane)
-        for entry in entries:
-            if card.node != state.peer or (entry.sender, entry.receiver, entry.lane) != ours:
-                raise WireError(Refusal.WRONG_RECIPIENT, "a receipt for another link")
-        first, last = entries[0].sequence, entries[-1].sequence
-        if [entry.sequence for entry in entries] != list(range(first, last + 1)):
-            raise WireError(Refusal.MALFORMED, "receipts with a gap")
+        first, last = receipts.require_run(card, entries, self.keys.node, state.peer, state.lane)
         if last <= state.receipted:
             return state
         marks = self.store.sent(state.peer, state.lane, first, last)
@@ -339,7 +317,7 @@ class Exchange:
     def _take_letters(
         self,
         state: Lane,
-        card: NodeCard,
+        peer: Peer,
         letters: Sequence[Incoming],
         epoch: int,
         log: Log,
@@ -348,7 +326,8 @@ class Exchange:
         """Store new letters, recognise repeats, refuse bad ones. Raises WireError.
 
         What lies behind a gap is left, and asked for again: refusing the batch would keep from the
-        neighbour that we hold less than it thinks, should this node have been restored.
+        neighbour that we hold less than it thinks, should this node have been restored. A voyage
+        is refused whole: it waits for the one before it.
         """
         if not letters:
             return state
@@ -357,12 +336,12 @@ class Exchange:
         head, fresh, heads = state.received, list[Incoming](), list[Head]()
         for incoming in letters:
             number, digest = incoming.letter.sequence, incoming.digest
-            if number > head.number + 1:
+            if number > head.number + 1 and not peer.endless:
                 state = replace(state, again=True)
                 break
             # A reused number is a fault of the link, not of one letter.
             if link.require_next(head.number, number, digest, known.get(number)):
-                head = link.extended(head, digest, card.crypto.hash)
+                head = link.extended(head, digest, peer.card.crypto.hash)
                 fresh.append(incoming)
                 heads.append(head)
         if fresh:
@@ -386,11 +365,9 @@ class Exchange:
         entries = [
             self._entry(
                 Event.DEAD if item.letter.sequence in errors else Event.DELIVERED,
-                state.peer,
-                self.keys.node,
+                (state.peer, self.keys.node),
                 state.lane,
-                item.letter.sequence,
-                item.digest,
+                (item.letter.sequence, item.digest),
                 now,
             ).encode()
             for item in fresh
@@ -410,15 +387,13 @@ class Exchange:
     def _entry(
         self,
         event: Event,
-        sender: str,
-        receiver: str,
+        ends: tuple[str, str],
         lane: int,
-        sequence: int,
-        digest: bytes,
+        letter: tuple[int, bytes],
         at: datetime,
     ) -> Entry:
-        by, salt = self.keys.node, self.rng(SALT)
-        return Entry(event, by, sender, receiver, lane, sequence, digest, at, salt)
+        """An entry of our own log about a letter (number, hash) between two ends of a link."""
+        return Entry(event, self.keys.node, *ends, lane, *letter, at, self.rng(SALT))
 
 
 def _refused(batch: Batch, number: int) -> Refused | None:

@@ -219,6 +219,15 @@ def require_next(received: int, sequence: int, digest: bytes, known: Mark | None
     raise WireError(Refusal.SEQUENCE_MISMATCH, f"{sequence} held another envelope")
 
 
+def require_same(said: Head, chain: bytes | None, whose: str) -> None:
+    """Does the neighbour sign the chain that we have at this number, if we still have it?
+
+    Raises WireError (sequence_mismatch): one of the two has been given another letter.
+    """
+    if said.number and chain is not None and chain != said.chain:
+        raise WireError(Refusal.SEQUENCE_MISMATCH, f"{whose}: {said.number} is another letter")
+
+
 def room(state: Lane, peer: Peer) -> int:
     """How many letters the next batch may carry."""
     return MAX_LETTERS if peer.endless else state.room

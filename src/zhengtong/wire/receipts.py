@@ -176,6 +176,23 @@ def verify(data: bytes, find_card: FindCard) -> tuple[NodeCard, tuple[Entry, ...
     return card, entries
 
 
+def require_run(
+    card: NodeCard, entries: Sequence[Entry], sender: str, receiver: str, lane: int
+) -> tuple[int, int]:
+    """First and last number of a neighbour's receipts for one lane of ours. Raises WireError."""
+    for entry in entries:
+        if card.node != receiver or (entry.sender, entry.receiver, entry.lane) != (
+            sender,
+            receiver,
+            lane,
+        ):
+            raise WireError(Refusal.WRONG_RECIPIENT, "a receipt for another link")
+    first, last = entries[0].sequence, entries[-1].sequence
+    if [entry.sequence for entry in entries] != list(range(first, last + 1)):
+        raise WireError(Refusal.MALFORMED, "receipts with a gap")
+    return first, last
+
+
 def single(receipts: Receipts, number: int, suite: Suite) -> bytes:
     """The RFC 9942 receipt of inclusion for entry `number` (from 0) of a run."""
     tree = merkle.Tree(receipts.first, receipts.peaks, suite.hash)

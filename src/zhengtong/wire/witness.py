@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TypedDict, TypeVar
 
 from zhengtong.wire import cbor, merkle
-from zhengtong.wire.batch import Batch, Witnessed
+from zhengtong.wire.batch import Batch, Standing, Witnessed
 from zhengtong.wire.checkpoint import (
     Checkpoint,
     cosign,
@@ -62,6 +62,22 @@ def show(epoch: int, log: Log, peer: Peer, keys: NodeKeys) -> Shown:
         "base": known,
         "consistency": tuple(log.consistency(known, log.size)),
     }
+
+
+def own_log(store: Store, node: str, standing: Standing) -> tuple[int, Log]:
+    """Our log; a new one when a neighbour has verified more of it than we have.
+
+    Then this node was restored from a backup. To go on with the old log would write other entries
+    where the neighbour has seen the lost ones.
+    """
+    epoch, log = store.log()
+    seen = standing.seen
+    if seen.epoch < epoch or (seen.epoch == epoch and seen.size <= log.size):
+        return epoch, log
+    store.alarm(standing.sender, ROLLED_BACK, f"{node} {seen}", b"")
+    if seen.epoch > epoch:  # we never had one that late, or it would be ours
+        return epoch, log
+    return seen.epoch + 1, store.restart_log(seen.epoch + 1)
 
 
 def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime) -> Peer:
