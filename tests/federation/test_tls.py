@@ -152,6 +152,7 @@ def test_the_systems_own_client_gets_in_with_the_same_files(pair: tuple[Site, Si
     assert done.stdout.startswith(b"HTTP/1.1 200"), done.stderr
 
 
+@pytest.mark.soak
 def test_a_renewal_loses_no_mail(pair: tuple[Site, Site]) -> None:
     """Refused until the right certificate is there; renewed at both ends while letters flow."""
     centre, fugou = pair
@@ -188,6 +189,7 @@ def test_a_renewal_loses_no_mail(pair: tuple[Site, Site]) -> None:
     assert "no usable TLS files" in fugou.examine()
 
 
+@pytest.mark.soak
 def test_the_doorbell_rings_over_tls(pair: tuple[Site, Site]) -> None:
     centre, fugou = pair
     authority = create_authority("henan", "intl", NOW)

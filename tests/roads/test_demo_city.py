@@ -9,12 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.test_serve import of_session
 from tests.federation.city import ROOT, environment, free_port, wait_until, zhengtong
 
 NODES = ("henan", "zhoukou", "zhoukou-portal", "fugou", "shenqiu")
 
 
+@pytest.mark.soak
 def test_a_city_over_nats(tmp_path: Path) -> None:
     folder, log = tmp_path / "city", tmp_path / "demo.log"
     command = [sys.executable, "-m", "zhengtong", "demo", "--road", "nats", "--folder", str(folder)]

@@ -92,6 +92,7 @@ def test_all_lanes_both_ways_and_large_files(road: Road) -> None:
     assert other.do("heard", origin="centre", mark="both") == {}
 
 
+@pytest.mark.soak
 def test_a_cut_loses_nothing_and_stops_nobody_else(road: Road) -> None:
     centre, county, other = sites(road)
     met(road)
@@ -129,6 +130,7 @@ def test_a_cut_loses_nothing_and_stops_nobody_else(road: Road) -> None:
     )
 
 
+@pytest.mark.soak
 def test_an_emergency_overtakes_bulk(road: Road) -> None:
     centre, county, _ = sites(road)
     met(road)
@@ -146,6 +148,7 @@ def test_an_emergency_overtakes_bulk(road: Road) -> None:
     assert order.index(0) < 1500, "the emergency did not wait behind the bulk"
 
 
+@pytest.mark.soak
 def test_five_hundred_documents_while_processes_die(road: Road) -> None:
     centre, county, _ = sites(road)
     met(road)
@@ -173,6 +176,7 @@ def test_five_hundred_documents_while_processes_die(road: Road) -> None:
         site.start()
 
 
+@pytest.mark.soak
 def test_what_a_road_has_lost_is_offered_again(road: Road) -> None:
     centre, county, _ = sites(road)
     met(road)
@@ -216,6 +220,7 @@ def test_a_cut_of_half_a_minute(road: Road) -> None:
     rest(road)
 
 
+@pytest.mark.soak
 def test_repeated_and_reordered_batches_do_no_harm(road: Road) -> None:
     centre, county, _ = sites(road)
     met(road)

@@ -385,15 +385,10 @@ class Exchange:
         )
 
     def _entry(
-        self,
-        event: Event,
-        ends: tuple[str, str],
-        lane: int,
-        letter: tuple[int, bytes],
-        at: datetime,
+        self, event: Event, ends: tuple[str, str], lane: int, it: tuple[int, bytes], at: datetime
     ) -> Entry:
         """An entry of our own log about a letter (number, hash) between two ends of a link."""
-        return Entry(event, self.keys.node, *ends, lane, *letter, at, self.rng(SALT))
+        return Entry(event, self.keys.node, *ends, lane, *it, at, self.rng(SALT))
 
 
 def _refused(batch: Batch, number: int) -> Refused | None:
