@@ -1,9 +1,10 @@
-"""Bench row `exchange-intl-https`: letters a second from one city node to one county node.
+"""Bench rows `exchange-{intl,gm}-https`: letters a second from one city node to one county node.
 
 Two nodes as `zhengtong serve` runs them, over real sockets on loopback, on SQLite with
 synchronous FULL. Letters of 4 KiB are enqueued in one transaction; the clock runs from its commit
 until the city holds the county's receipt for the last of them. The reference is a second pair of
 nodes whose suite does no cryptography. The pairs take turns and the median of the rounds counts.
+`of_bare_insert` compares with inserting the same bytes durably into two databases, without nodes.
 
 `cpu_ms_per_100` tells where the time goes, whatever else the machine does: processor time for 100
 letters in the worker that seals, in the web process that answers dials, and in the county's worker,
@@ -25,29 +26,32 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import load
+from bench import bare, load
 from bench.parts import Row, apart, free_ports, row, wait_for_port
 from zhengtong.faces.cli.init import write_node
 from zhengtong.kernel.messages.keyfile import create_keys, read_keys
 from zhengtong.kernel.node import load as read_node
 from zhengtong.wire.keys import NodeCard
 
-NAMES = ("exchange-intl-https",)
+SUITES = ("intl", "gm")
+NAMES = ("exchange-intl-https", "exchange-gm-https")
 ROOT = Path(__file__).parents[1]
 STALLED = 20.0
 """Seconds without a single receipt after which a run is given up."""
 
 
 def rows(short: bool) -> list[Row]:
-    """One row; `ours` and `reference` are letters delivered with receipt per second."""
-    return [compare(NAMES[0], Pair, short)]
+    """A row for each suite; `ours` and `reference` are letters receipted per second."""
+    return compare(dict(zip(SUITES, NAMES, strict=True)), Pair, short)
 
 
-def compare(name: str, kind: type[Pair], short: bool) -> Row:
-    """The row of one road: a pair of nodes on it against a pair whose suite does nothing."""
+def compare(names: dict[str, str], kind: type[Pair], short: bool) -> list[Row]:
+    """The rows of one road, by suite: pairs of nodes against a pair whose suite does nothing."""
     number, rounds = (2_000, 2) if short else (20_000, 3)
+    suites = (*names, "none")
     with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as folder, ExitStack() as stack:
-        pairs = {suite: kind(Path(folder) / suite, suite) for suite in ("intl", "none")}
+        floor = bare.insert_pairs(Path(folder), number)
+        pairs = {suite: kind(Path(folder) / suite, suite) for suite in suites}
         for pair in pairs.values():
             stack.enter_context(pair.running())
         for pair in pairs.values():
@@ -58,21 +62,24 @@ def compare(name: str, kind: type[Pair], short: bool) -> Row:
         for _ in range(rounds):
             for suite, pair in pairs.items():
                 rates[suite].append(number / pair.send(number))
-    sent = number * rounds
-    ours, reference = (statistics.median(rates[suite]) for suite in ("intl", "none"))
-    return row(
-        name,
-        ours,
-        reference,
-        ours / reference,
-        "letters/s",
-        letters=number,
-        body_bytes=load.BODY,
-        rounds=[round(rate) for rate in rates["intl"]],
-        reference_rounds=[round(rate) for rate in rates["none"]],
-        cpu_ms_per_100=pairs["intl"].cpu(sent),
-        reference_cpu_ms_per_100=pairs["none"].cpu(sent),
-    )
+    sent, medians = number * rounds, {suite: statistics.median(rates[suite]) for suite in suites}
+    return [
+        row(
+            name,
+            medians[suite],
+            medians["none"],
+            medians[suite] / medians["none"],
+            "letters/s",
+            letters=number,
+            body_bytes=load.BODY,
+            of_bare_insert=medians[suite] / floor,
+            rounds=[round(rate) for rate in rates[suite]],
+            reference_rounds=[round(rate) for rate in rates["none"]],
+            cpu_ms_per_100=pairs[suite].cpu(sent),
+            reference_cpu_ms_per_100=pairs["none"].cpu(sent),
+        )
+        for suite, name in names.items()
+    ]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Bench row `exchange-intl-nats`: as `exchange-intl-https`, over two NATS servers and a leaf line.
+"""Bench rows `exchange-{intl,gm}-nats`: the same over two NATS servers and a leaf line.
 
 Each node has a server of its own beside it, as in production, with every acknowledged message on
 the disk (`sync_interval: always`). So a letter is made durable four times on its way: in the city's
@@ -11,17 +11,17 @@ import sys
 from pathlib import Path
 
 from bench import load
-from bench.exchange import Pair, compare
+from bench.exchange import SUITES, Pair, compare
 from bench.parts import CannotRun, Row, apart, free_ports
 from zhengtong.kernel.messages.roads import nats_files
 from zhengtong.kernel.node import load as read_node
 
-NAMES = ("exchange-intl-nats",)
+NAMES = ("exchange-intl-nats", "exchange-gm-nats")
 
 
 def rows(short: bool) -> list[Row]:
-    """One row; `ours` and `reference` are letters delivered with receipt per second."""
-    return [compare(NAMES[0], NatsPair, short)]
+    """A row for each suite; `ours` and `reference` are letters receipted per second."""
+    return compare(dict(zip(SUITES, NAMES, strict=True)), NatsPair, short)
 
 
 class NatsPair(Pair):

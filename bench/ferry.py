@@ -1,4 +1,4 @@
-"""Bench row `exchange-intl-ferry`: letters a second over an air gap, with their receipts back.
+"""Bench rows `exchange-{intl,gm}-ferry`: letters a second over an air gap, receipts and all.
 
 Two nodes on SQLite with synchronous FULL and nothing between them. Letters of 4 KiB are enqueued at
 the city; the clock runs while the city exports them onto CD volumes, the county imports them, the
@@ -16,48 +16,54 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import load
-from bench.exchange import card_of
+from bench import bare, load
+from bench.exchange import SUITES, card_of
 from bench.parts import Row, apart, row
 from zhengtong.faces.cli.init import write_node
 from zhengtong.kernel.messages.keyfile import create_keys
 
-NAMES = ("exchange-intl-ferry",)
+NAMES = ("exchange-intl-ferry", "exchange-gm-ferry")
 CD = 650_000_000
 
 
 def rows(short: bool) -> list[Row]:
-    """One row; `ours` and `reference` are letters delivered with receipt per second."""
+    """A row for each suite; `ours` and `reference` are letters receipted per second."""
     number, rounds = (1_000, 2) if short else (10_000, 3)
-    rates: dict[str, list[float]] = {"intl": [], "none": []}
-    with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as name:
-        folder = Path(name)
-        with pair(folder / "intl", "intl") as ours, pair(folder / "none", "none") as reference:
-            for nodes in (ours, reference):
-                nodes.send(0)  # the two meet
-                nodes.send(100)
-            for _ in range(rounds):
-                for suite, nodes in (("intl", ours), ("none", reference)):
-                    rates[suite].append(number / nodes.send(number))
-            peak = max(ours.city.run(peak_mb), ours.county.run(peak_mb))
-    ours_rate, reference_rate = (statistics.median(rates[suite]) for suite in ("intl", "none"))
+    suites = (*SUITES, "none")
+    rates: dict[str, list[float]] = {suite: [] for suite in suites}
+    with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as name, ExitStack() as stack:
+        floor = bare.insert_pairs(Path(name), number)
+        pairs = {suite: stack.enter_context(pair(Path(name) / suite, suite)) for suite in suites}
+        for nodes in pairs.values():
+            nodes.send(0)  # the two meet
+            nodes.send(100)
+        for _ in range(rounds):
+            for suite, nodes in pairs.items():
+                rates[suite].append(number / nodes.send(number))
+        peaks = {
+            suite: max(nodes.city.run(peak_mb), nodes.county.run(peak_mb))
+            for suite, nodes in pairs.items()
+        }
+    medians = {suite: statistics.median(rates[suite]) for suite in suites}
     return [
         row(
-            NAMES[0],
-            ours_rate,
-            reference_rate,
-            ours_rate / reference_rate,
+            name,
+            medians[suite],
+            medians["none"],
+            medians[suite] / medians["none"],
             "letters/s",
             letters=number,
             body_bytes=load.BODY,
-            rounds=[round(rate) for rate in rates["intl"]],
+            of_bare_insert=medians[suite] / floor,
+            rounds=[round(rate) for rate in rates[suite]],
             reference_rounds=[round(rate) for rate in rates["none"]],
-            peak_mb=peak,
+            peak_mb=peaks[suite],
         )
+        for suite, name in zip(SUITES, NAMES, strict=True)
     ]
 
 
