@@ -37,5 +37,11 @@ LENGTH_UNKNOWN = _refusal(411, "缺少内容长度", "请求须带 Content-Lengt
 TOO_SLOW = _refusal(408, "上传中断", "长时间没有收到数据，本次提交未被接收。请检查网络后重新提交。")
 BROKEN = _refusal(500, "系统出错", "本次操作没有完成，错误已记入日志。请稍后再试或联系管理员。")
 BUSY = _refusal(503, "系统繁忙", "当前访问人数较多，请稍后再试。", retry_after="3")
+NO_ROOM = _refusal(
+    503,
+    "磁盘空间不足",
+    "上传的内容没有保存。请联系管理员清理空间，再返回上一页重新提交。",
+    retry_after="60",
+)
 STREAMS_FULL = _refusal(503, "实时连接已满", "请稍后再试。", retry_after="15")
 GET_ONLY = _refusal(405, "不支持的请求方式", "此地址只能读取。", allow="GET")

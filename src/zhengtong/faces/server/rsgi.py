@@ -15,6 +15,7 @@ from zhengtong.faces.server.streams import Request, StreamHandler, Streams
 from zhengtong.faces.server.uploads import (
     LengthUnknown,
     UploadBroken,
+    UploadNoRoom,
     UploadTooLarge,
     UploadTooSlow,
     receive,
@@ -144,6 +145,8 @@ class Application:
             _send(proto, refusals.too_large(self._upload_limit))
         except LengthUnknown:
             _send(proto, refusals.LENGTH_UNKNOWN)
+        except UploadNoRoom:
+            _send(proto, refusals.NO_ROOM)
         except UploadTooSlow:
             _send(proto, refusals.TOO_SLOW)
         except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import tempfile
 from collections.abc import AsyncIterator
@@ -41,10 +42,14 @@ class UploadTooSlow(Exception):
     """The client sent nothing for 30 seconds."""
 
 
+class UploadNoRoom(Exception):
+    """The disk for temporary files is full."""
+
+
 async def receive(scope: Scope, proto: HTTPProtocol, limit: int) -> tuple[BinaryIO, int]:
     """The request body as a file at position 0, and its length in bytes.
 
-    Raises UploadTooLarge, LengthUnknown, UploadTooSlow and UploadBroken.
+    Raises UploadTooLarge, LengthUnknown, UploadTooSlow, UploadBroken and UploadNoRoom.
     """
     headers = scope.headers
     announced = headers.get("content-length")
@@ -60,6 +65,12 @@ async def receive(scope: Scope, proto: HTTPProtocol, limit: int) -> tuple[Binary
         received = await _spool(chunks, body)
         if received != int(announced):
             raise UploadBroken
+    except OSError as error:
+        with suppress(OSError):  # closing writes what is left, which fails as well
+            body.close()
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise UploadNoRoom from error
     except BaseException:
         body.close()
         raise
