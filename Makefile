@@ -21,7 +21,7 @@ format: ## put the code in the house's form
 
 soak: ## the long runs, on either engine
 	@tools/setup test
-	@$(BIN)/python tools/test -m soak $(ARGS)
+	@$(BIN)/python tools/test -m "soak or long" $(ARGS)
 
 browser: ## the story in a real browser, and all that tools/debian installs programs for
 	@tools/setup test

@@ -14,6 +14,8 @@ import pytest
 from tests import build
 from tests.federation.city import ROOT, City, Site, environment, free_port, office_id, wait_until
 
+pytestmark = pytest.mark.long
+
 OFFICE, COUNTY = "市府办", "西华县"
 ADMINISTRATORS = ["市府办管理员甲", "市府办管理员乙"]
 DUTIES = [

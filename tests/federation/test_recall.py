@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.federation.city import City, office_id, wait_until, zhengtong
 from zhengtong.wire.envelope import read_header
 from zhengtong.wire.evidence import unpack
+
+pytestmark = pytest.mark.long
 
 CLERK, LEADER = "市府办办事员", "市府办领导"
 COUNTY = "扶沟县办事员"

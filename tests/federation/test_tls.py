@@ -21,6 +21,8 @@ from tests.server.served import certify
 from zhengtong.kernel.messages.credentials import AUTHORITY, CERTIFICATE, KEY, REVOKED, install
 from zhengtong.wire.certificates import Authority, create_authority, create_request, issue, revoke
 
+pytestmark = pytest.mark.long
+
 NOW = datetime.now(UTC)
 LAST_YEAR = NOW - timedelta(days=366)
 CLERK, LEADER, COUNTY = "市府办办事员", "市府办领导", "扶沟县办事员"

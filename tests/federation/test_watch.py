@@ -10,12 +10,15 @@ from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
 import psycopg
+import pytest
 
 from tests import build
 from tests.federation.city import City, Site, office_id, wait_until
 from tests.federation.disk import small_disk
 from tests.office.conftest import token
 from zhengtong.kernel.node import load
+
+pytestmark = pytest.mark.long
 
 CLERK, LEADER, KEEPER, COUNTY = "市府办办事员", "市府办领导", "网络管理员", "扶沟县办事员"
 
