@@ -13,7 +13,7 @@ from tests.federation.city import Site, office_id, wait_until
 from tests.roads.conftest import COUNTY, OTHER
 from tests.roads.road import Road
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.soak]
 
 CLERK, LEADER = "市府办办事员", "市府办领导"
 LANES = (0, 1, 2, 3)
