@@ -258,7 +258,7 @@ def test_refusals_come_back_with_their_reason(road: Road) -> None:
     county.do("post_lane", node="centre", lane=1, number=3, mark="later", level=0)
     await_(
         road,
-        lambda: "not_a_neighbour" in county.do("link", node="centre")["last_error"],
+        lambda: "suspended" in county.do("link", node="centre")["last_error"],
         "the county's page of links to say why nothing passes",
     )
     assert centre.do("heard", origin=COUNTY, mark="later") == {}
