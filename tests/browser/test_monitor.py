@@ -20,6 +20,8 @@ def test_the_network_administrator_sees_the_links_and_every_letter(
     desk = Desk(chromium, demo.urls["zhoukou"]).sign_in("zhoukou-keeper", demo.password)
     page = desk.page
     page.get_by_role("link", name="节点监控").click()
+    page.wait_for_url("**/links/")
+    page.wait_for_load_state("load")  # until then no key does anything
     picture = page.locator(".topology svg")
     assert picture.is_visible() and picture.locator(".place").count() == 5
     page.keyboard.press("j")
