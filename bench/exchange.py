@@ -14,6 +14,7 @@ whose courier dials, opens and receipts.
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -61,7 +62,8 @@ def compare(names: dict[str, str], kind: type[Pair], short: bool) -> list[Row]:
             pair.used = {}
         for _ in range(rounds):
             for suite, pair in pairs.items():
-                rates[suite].append(number / pair.send(number))
+                with resting([other for other in pairs.values() if other is not pair]):
+                    rates[suite].append(number / pair.send(number))
     sent, medians = number * rounds, {suite: statistics.median(rates[suite]) for suite in suites}
     return [
         row(
@@ -80,6 +82,19 @@ def compare(names: dict[str, str], kind: type[Pair], short: bool) -> list[Row]:
         )
         for suite, name in names.items()
     ]
+
+
+@contextmanager
+def resting(pairs: list[Pair]) -> Iterator[None]:
+    """Let the nodes of these pairs stand still: even idle ones look round now and then."""
+    processes = [pid for pair in pairs for pid in pair.processes.values()]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
 
 
 @dataclass
