@@ -56,6 +56,9 @@ class DatabaseStore:
         self._rows, self._log, self._locking = {}, None, False
         return nullcontext()
 
+    def names(self) -> Sequence[str]:
+        return list(Neighbour.objects.order_by("name").values_list("name", flat=True))
+
     def neighbours(self) -> FindCard:
         return finder(*Neighbour.objects.all())
 
