@@ -46,7 +46,7 @@ CONTRADICTIONS = (Refusal.SEQUENCE_MISMATCH, Refusal.FORKED_LOG)
 
 @dataclass(frozen=True)
 class Accepted:
-    """Whom a batch came from, in which lane, and whether it moved anything.
+    """Whom a batch came from, in which lane, and whether it brought anything new.
 
     `waiting`: the lanes in which they have more to say; `room`: what they can take at once.
     """
@@ -226,6 +226,7 @@ class Exchange:
             self._begin_anew(standing.seen.epoch)
             state = self.store.lane(peer.name, standing.lane)
         epoch, log = self.store.log()
+        held, receipted = state.received.number, state.receipted
         if state.placed or standing.seen.epoch == epoch:
             intake = Intake(self.keys.node, self.store, self.rng, epoch, log, now)
             state = self._go_on(state, peer, batch, letters, find, intake)
@@ -236,7 +237,7 @@ class Exchange:
         self.store.save_log(log)
         self.store.save_lane(state)
         self.store.save_peer(replace(peer, met=True), batch, now)
-        moved = bool(batch.letters or batch.receipts)
+        moved = state.received.number > held or state.receipted > receipted
         return Accepted(peer.name, standing.lane, moved, standing.waiting, standing.room)
 
     def _too_old(self, peer: Peer, standing: Standing) -> Accepted:

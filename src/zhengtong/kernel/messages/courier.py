@@ -29,7 +29,7 @@ from zhengtong.kernel.messages.exchange import accept, compose, rewind, to_say
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.wire.errors import WireError
-from zhengtong.wire.link import retry_after
+from zhengtong.wire.link import pause_after, retry_after
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ class Courier(threading.Thread):
         self._lost = True  # what an earlier process had handed over may never have arrived
         self._refusing: WireError | None = None  # to be told at the next dial
         self._dial_at = 0.0
+        self._fruitless = 0
 
     def run(self) -> None:
         failures = 0
@@ -110,11 +111,14 @@ class Courier(threading.Thread):
             wanted = [Lane.NORMAL]  # to see that the other end is there, and to be seen
         moved = False
         for lane in wanted:
-            moved |= self._stream(lane)
+            moved |= self._stream(lane, lane in called)
         return moved
 
-    def _stream(self, lane: int) -> bool:
-        """Turns in one lane while either side has more, unless a more urgent one waits."""
+    def _stream(self, lane: int, called: bool) -> bool:
+        """Turns in one lane while either side has more, unless a more urgent one waits.
+
+        A parent that keeps calling us for nothing is dialled ever more seldom.
+        """
         moved, flowing = False, False
         under_way: Future[bytes] | None = None
         while not self._stopping.is_set():
@@ -129,6 +133,9 @@ class Courier(threading.Thread):
                 moved = True
                 ring()
             ours = to_say(self.parent)
+            asked = called or not {*self.lanes}.isdisjoint((*accepted.waiting, *ours))
+            self._fruitless = self._fruitless + 1 if asked and not accepted.moved else 0
+            self._stopping.wait(pause_after(self._fruitless, random.random).total_seconds())
             self.doorbell.call(other for other in accepted.waiting if other != lane)
             flowing = lane in accepted.waiting or lane in ours
             if not flowing or min({*ours, lane} & set(self.lanes)) < lane:
