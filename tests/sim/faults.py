@@ -24,6 +24,7 @@ class Faults:
     slow: float = 0.0
     jumps: float = 0.0
     restores: float = 0.0
+    rotations: float = 0.0
 
 
 NONE = Faults()
@@ -50,6 +51,7 @@ def schedule(
         _often(world, faults.full, until, partial(_full, world, node))
         _often(world, faults.slow, until, partial(_slow, world, node))
         _often(world, faults.restores, until, partial(_lose, world, node))
+        _often(world, faults.rotations, until, node.change_keys)
         _often(world, faults.jumps, until, partial(_jump, world, node))
     world.at(until - world.now, _calm, world, nodes, wires)
 

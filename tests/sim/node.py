@@ -7,21 +7,24 @@ a document that came twice, out of order, or never.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
+from tests.sim.rotation import KeyChange, card_of
 from tests.sim.world import World
 from zhengtong.wire.envelope import Content, seal_disclosed
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.exchange import Exchange
-from zhengtong.wire.keys import NodeCard, NodeKeys
+from zhengtong.wire.keys import NodeKeys
 from zhengtong.wire.link import Incoming, Peer
 from zhengtong.wire.memory import MemoryStore, Table
 
 P = ParamSpec("P")
 T = TypeVar("T")
 AHEAD = 400
+WRITTEN = "sim.document"
 CEILING = 2
 Backup = dict[str, dict[object, object]]
 
@@ -50,9 +53,14 @@ class Document:
     version: int
     at: float
     size: int = 0
+    letter: bytes = b""
+
+    @property
+    def kind(self) -> str:
+        return self.name if self.letter else WRITTEN
 
     def body(self) -> bytes:
-        return f"{self.name} {self.version} ".encode().ljust(self.size, b".")
+        return self.letter or f"{self.name} {self.version} ".encode().ljust(self.size, b".")
 
 
 @dataclass(frozen=True)
@@ -74,22 +82,16 @@ class Node:
 
     def __init__(self, world: World, name: str, suite: str = "sim") -> None:
         self.world, self.name = world, name
-        self.keys = NodeKeys.generate(name, suite, world.chance.randbytes)
-        self.card = NodeCard.issue(
-            self.keys,
-            title=name,
-            zone="private",
-            ceiling=CEILING,
-            url="",
-            issued_at=world.moment(),
-        )
-        self.store = MemoryStore(self.keys.suite.hash, self._deliver)
+        keys = NodeKeys.generate(name, suite, world.chance.randbytes)
+        self.card = card_of(keys, world)
+        self.store = MemoryStore(keys.suite.hash, self._deliver)
+        self.change = KeyChange(world, self.store, keys, self._post)
         disk = self.store.disk
         self.outbox = Table[int, Document](disk)
         self.inbox = Table[UUID, Entered](disk)
         disk.before_write, disk.before_commit = self._write, self._commit
-        self.exchange = Exchange(
-            keys=self.keys,
+        self._exchange = Exchange(
+            keys=keys,
             store=self.store,
             now=lambda: world.moment(self.skew),
             rng=world.chance.randbytes,
@@ -105,6 +107,21 @@ class Node:
         self.on_rise: list[Callable[[], None]] = []
         self.on_mail: dict[str, Callable[[], None]] = {}
         self._serial = 0
+
+    @property
+    def keys(self) -> NodeKeys:
+        return self.change.keys
+
+    @property
+    def exchange(self) -> Exchange:
+        """The state machine, with the keys in use."""
+        if self._exchange.keys is not self.keys:
+            self._exchange = replace(self._exchange, keys=self.keys)
+        return self._exchange
+
+    @exchange.setter
+    def exchange(self, other: Exchange) -> None:
+        self._exchange = other
 
     def befriend(self, other: Node, *, patient: bool) -> None:
         with self.store.transaction():
@@ -129,13 +146,28 @@ class Node:
         self.told.append(document)
         self.world.note("told", self.name, to, lane, name, version)
 
+    def change_keys(self) -> None:
+        with suppress(Down, DiskFull):
+            self.do(self.change.begin)
+            for ring in self.on_mail.values():
+                ring()
+
     def _message(self) -> UUID:
         return UUID(bytes=self.world.chance.randbytes(16))
 
     def _accept(self, document: Document) -> None:
         with self.store.transaction():
-            self._serial += 1
-            self.outbox[self._serial] = document
+            self._put(document)
+
+    def _put(self, document: Document) -> None:
+        self._serial += 1
+        self.outbox[self._serial] = document
+
+    def _post(self, to: str, lane: int, kind: str, body: bytes) -> None:
+        """A letter that no person wrote."""
+        self._put(
+            Document(self._message(), self.name, to, lane, kind, 1, self.world.now, letter=body)
+        )
 
     def seal(self, peer: str, limit: int = 100) -> bool:
         """Number what waits for a neighbour; whether anything was."""
@@ -170,7 +202,7 @@ class Node:
     def _envelope(self, document: Document) -> bytes:
         content = Content(
             message_id=document.message,
-            kind="sim.document",
+            kind=document.kind,
             version=1,
             level=1,
             origin=self.name,
@@ -188,6 +220,9 @@ class Node:
         for incoming in letters:
             assert incoming.opened is not None
             content = incoming.opened.content
+            if content.kind != WRITTEN:
+                self.change.heard(peer, content)
+                continue
             name, version = content.body.split()[:2]
             known = self.inbox.get(content.message_id)
             if known is None:
@@ -246,7 +281,8 @@ class Node:
         return {name: dict(table) for name, table in self._tables().items()}
 
     def _tables(self) -> dict[str, Table[object, object]]:
-        return {**self.store.tables(), "outbox": self.outbox, "inbox": self.inbox}
+        own = {"outbox": self.outbox, "inbox": self.inbox, "rings": self.change.rings}
+        return {**self.store.tables(), **own}
 
     def restore(self, backup: Backup, taken_at: float) -> None:
         """The disk is lost; the node goes on from a backup, as `zhengtong restore` does it."""

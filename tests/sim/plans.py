@@ -18,6 +18,9 @@ PLANS = {
     "real cryptography": replace(DIALLED, suite="intl"),
     "five nodes, two bad days": replace(SHORT, parents=(0, 1, 1, 1), days=2, documents=12),
     "slow one-way roads": replace(SHORT, ferries=10, days=2, documents=12),
+    "keys that change": replace(
+        SHORT, days=1, documents=12, faults=replace(SHORT.faults, restores=0, rotations=4)
+    ),
     "nothing but restores": replace(
         SHORT, ferries=5, days=1, documents=12, faults=replace(NONE, restores=6, jitter=0.3)
     ),

@@ -14,8 +14,18 @@ from tests.sim.scenario import play
 
 pytestmark = pytest.mark.soak
 SECONDS = float(os.environ.get("SOAK_SECONDS", "720"))
-FAULTS = ("lost", "repeated", "cut", "crash", "disk full", "disk slow", "clock jump", "restore")
-SHARES = dict(zip(PLANS, (0.25, 0.1, 0.2, 0.1, 0.1, 0.25), strict=True))
+FAULTS = (
+    "lost",
+    "repeated",
+    "cut",
+    "crash",
+    "disk full",
+    "disk slow",
+    "clock jump",
+    "restore",
+    "keys changed",
+)
+SHARES = dict(zip(PLANS, (0.2, 0.1, 0.2, 0.1, 0.1, 0.1, 0.2), strict=True))
 
 
 @pytest.mark.parametrize("name", PLANS)

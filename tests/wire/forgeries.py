@@ -9,8 +9,8 @@ import dataclasses
 from datetime import timedelta
 
 from tests.wire import stamps
-from tests.wire.builders import ATTACHMENT, FUGOU, NOW, SHENQIU, entry, receipts
-from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint
+from tests.wire.builders import ATTACHMENT, CITY, FUGOU, NOW, SHENQIU, entry, receipts
+from zhengtong.wire.checkpoint import Checkpoint, log_origin, parse_checkpoint, sign_checkpoint
 from zhengtong.wire.evidence import (
     Evidence,
     EvidenceFile,
@@ -127,6 +127,13 @@ def forged_cosignature(whole: Evidence) -> Evidence:
     return dataclasses.replace(whole, checkpoints=(whole.checkpoints[0], forged.encode()))
 
 
+def split_view(whole: Evidence) -> Evidence:
+    """The city shows its log to one neighbour, and another of the same length to the next."""
+    head, _, _ = parse_checkpoint(whole.checkpoints[1])
+    other = sign_checkpoint(dataclasses.replace(head, root=bytes(32)), CITY)
+    return dataclasses.replace(whole, checkpoints=(*whole.checkpoints, other))
+
+
 FORGERIES = [
     (forged_file, "附件 a.pdf 的内容与第1封信中登记的哈希不符"),
     (added_file, "附件 b.pdf 未在任何一封信中登记"),
@@ -149,5 +156,6 @@ FORGERIES = [
         "the time stamp is for something else",
     ),
     (forged_stamp, "第1个时间戳:签名与内容不符"),
+    (split_view, "第3个日志检查点与第2个日志检查点矛盾"),
     (forged_cosignature, "第2个日志检查点:签名与内容不符"),
 ]

@@ -73,10 +73,11 @@ def judge(data: bytes) -> list[str]:
         told = digest in contents and document in contents[digest][1]
         if claims[-70001] == "documents.signed_for" and told:
             proven.append(f"{claims[1]} signed for it")
-    heads = []
+    heads: list[Any] = []
     for note in every("checkpoint"):
         by = by_node[note.decode().split("\n")[0].split("/")[0]]
         heads.append(checkpoint(note, by))
+        need(all(head[:3] == heads[-1][:3] for head in heads if head[:2] == heads[-1][:2]))
         for name, mark in heads[-1][4]:
             if name in by_node:
                 proven.append(f"{name} cosigned {cosigned(heads[-1][3], mark, by_node[name])}")

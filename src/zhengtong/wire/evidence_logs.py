@@ -39,6 +39,7 @@ def judge_logs(case: Case) -> None:
             case.failed(where, "没有有效的检查点", "has no valid checkpoint")
         else:
             _judge_entry(case, where, entry, under)
+    _judge_views(case, [head for head in sealed if head])
     for head in filter(None, sealed):
         _judge_witnesses(case, head)
     for number, stamp in enumerate(case.evidence.stamps, 1):
@@ -107,6 +108,20 @@ def _meaning(case: Case, data: bytes, under: _Sealed) -> tuple[str, str]:
     under.letters.add(letter.number)
     zh, en = EVENTS[entry.event]
     return f":第{letter.number}封信{zh}", f": letter {letter.number} {en}"
+
+
+def _judge_views(case: Case, sealed: Sequence[_Sealed]) -> None:
+    """A node that shows one log to one neighbour and another to the next has signed both."""
+    shown = dict[tuple[str, int], _Sealed]()
+    for under in sealed:
+        head = under.head
+        first = shown.setdefault((head.origin, head.size), under)
+        if first.head.root != head.root:
+            case.failed(
+                under.where,
+                f"与{first.where.zh}矛盾:{who(under.card)}就同一日志的同一长度签署了两个不同的根",
+                f"contradicts {first.where.en}: {under.card.node} signed two roots of one size",
+            )
 
 
 def _judge_witnesses(case: Case, under: _Sealed) -> None:

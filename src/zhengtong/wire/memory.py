@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -179,11 +179,10 @@ class MemoryStore:
         return list(self.peers)
 
     def neighbours(self) -> FindCard:
-        return {peer.card.signing_kid: peer.card for peer in self.peers.values()}.get
+        return _finder(*self.peers.values())
 
     def origins(self, peer: str) -> FindCard:
-        card = self.peer(peer).card
-        return {card.signing_kid: card}.get
+        return _finder(self.peer(peer))
 
     def received(self, peer: str, lane: int) -> int:
         row = self.lane_rows.get((peer, lane))
@@ -196,7 +195,8 @@ class MemoryStore:
             raise WireError(Refusal.NOT_A_NEIGHBOUR, name) from None
 
     def save_peer(self, peer: Peer, batch: Batch, now: datetime) -> None:
-        self.peers[peer.name] = peer
+        known = self.peers[peer.name]  # a letter of this very batch may have brought a new card
+        self.peers[peer.name] = replace(peer, card=known.card, former=known.former)
         self.standings[peer.name, batch.standing.lane] = batch.signed
 
     def lane(self, peer: str, lane: int) -> Lane:
@@ -317,6 +317,12 @@ class _LogTiles:
 
     def entries(self, first: int, count: int) -> list[bytes]:
         return [self.store.entries[self.epoch, first + place] for place in range(count)]
+
+
+def _finder(*peers: Peer) -> FindCard:
+    """A neighbour that is changing its keys is known by the former one, too."""
+    cards = [card for peer in peers for card in (*peer.former, peer.card)]
+    return {card.signing_kid: card for card in cards}.get
 
 
 def _nothing() -> None:
