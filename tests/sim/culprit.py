@@ -6,28 +6,41 @@ batch as it goes out, or None while there is nothing to cheat with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from tests.sim.node import Node
+from tests.sim.suite import SIM
 from zhengtong.wire import merkle
-from zhengtong.wire.batch import Batch, Head, Letter, Witnessed
+from zhengtong.wire.batch import Batch, Head, Letter, Lost, Witnessed
 from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint
 from zhengtong.wire.errors import WireError
-from zhengtong.wire.exchange import Exchange
+from zhengtong.wire.exchange import Accepted, Exchange
+from zhengtong.wire.keys import FindCard
+from zhengtong.wire.link import Incoming
 from zhengtong.wire.log import Log
 from zhengtong.wire.memory import MemoryTiles
 from zhengtong.wire.receipts import Entry, Receipts, issue, log_name
 
 Trick = Callable[[Exchange, Batch], Batch | None]
+DECEIVED = "n2"
 
 
 @dataclass(frozen=True)
 class Culprit(Exchange):
-    """`cheated` counts how often the trick was played."""
+    """`cheated` counts how often the trick was played. `view` is the log it shows to DECEIVED,
+    `verified` how far that one has verified it."""
 
     trick: Trick = lambda exchange, batch: batch
-    cheated: list[str] = None  # type: ignore[assignment]
+    cheated: list[str] = field(default_factory=list)
+    view: Log = field(default_factory=lambda: Log(MemoryTiles(), 0, SIM.hash))
+    verified: dict[str, int] = field(default_factory=dict)
+
+    def _accept(self, batch: Batch, letters: Sequence[Incoming], find: FindCard) -> Accepted:
+        if self.trick is shows_two_logs and batch.standing.sender == DECEIVED:
+            self.verified[DECEIVED] = batch.standing.seen.size
+            batch = replace(batch, cosignature=None)  # it does not hold for the log we have
+        return super()._accept(batch, letters, find)
 
     def _compose(
         self, name: str, lane: int, refusing: WireError | None, room: int, wanted: int
@@ -42,13 +55,12 @@ class Culprit(Exchange):
 
 def corrupt(node: Node, trick: str) -> list[str]:
     """Let a node cheat from now on; the list fills with the names of those it cheated."""
-    honest, cheated = node.exchange, list[str]()
-    node.exchange = Culprit(
-        honest.keys, honest.store, honest.now, honest.rng, honest.ceiling,
-        trick=TRICKS[trick], cheated=cheated,
-    )  # fmt: skip
-    node.honest = False
-    return cheated
+    honest = node.exchange
+    cheating = Culprit(
+        honest.keys, honest.store, honest.now, honest.rng, honest.ceiling, trick=TRICKS[trick]
+    )
+    node.exchange, node.honest = cheating, False
+    return cheating.cheated
 
 
 def alters(exchange: Exchange, batch: Batch) -> Batch | None:
@@ -142,6 +154,44 @@ def has_seen_more(exchange: Exchange, batch: Batch) -> Batch | None:
     return _stating(batch, seen=Witnessed(seen.epoch, 10**6)) if seen.epoch else None
 
 
+def claims_letters_lost(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Withholds letters, and says that it has lost them with its disk."""
+    if not batch.letters:
+        return None
+    lost = Lost(batch.letters[0].sequence, batch.standing.sent.number)
+    return replace(_stating(batch, lost=lost), letters=())
+
+
+def asks_for_ever_more(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Says that it has more and lacks some, and then has nothing."""
+    changed = _stating(batch, again=True, waiting=(0, 1, 2, 3))
+    return replace(changed, letters=(), receipts=None)
+
+
+def replays(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Says what it has said before."""
+    return _stating(batch, counter=1)
+
+
+def shows_two_logs(exchange: Exchange, batch: Batch) -> Batch | None:
+    """Shows its log to one neighbour, and to the other one of the same length that only grows."""
+    assert isinstance(exchange, Culprit)
+    view, base = exchange.view, exchange.verified.get(DECEIVED)
+    if batch.standing.receiver != DECEIVED or base is None:
+        return None
+    epoch, log = exchange.store.log()
+    if not view.size:
+        view.append(log.entries(0, base))
+    view.append([b"another"] * (log.size - view.size))
+    checkpoint = Checkpoint(log_name(exchange.keys.node, epoch), view.size, view.root())
+    return replace(
+        batch,
+        checkpoint=sign_checkpoint(checkpoint, exchange.keys),
+        base=base,
+        consistency=tuple(view.consistency(base, view.size)),
+    )
+
+
 def _stating(batch: Batch, **changes: object) -> Batch:
     return replace(batch, standing=replace(batch.standing, **changes))  # type: ignore[arg-type]
 
@@ -163,5 +213,9 @@ TRICKS: dict[str, Trick] = {
     "rolls its log back": rolls_its_log_back,
     "rewrites its log": rewrites_its_log,
     "claims to have seen more of a log": has_seen_more,
+    "says that letters are lost": claims_letters_lost,
     "withholds a letter": withholds,
+    "asks for ever more": asks_for_ever_more,
+    "replays": replays,
+    "shows two logs": shows_two_logs,
 }

@@ -213,8 +213,9 @@ class Courier:
         self._pause(retry_after(self.failures, self.world.chance.random).total_seconds())
 
     def _pause(self, seconds: float) -> None:
-        self.waits = True
-        self.world.at(seconds, self._again, self.road.child.lives)
+        if not self.waits:
+            self.waits = True
+            self.world.at(seconds, self._again, self.road.child.lives)
 
     def _again(self, life: int) -> None:
         if life == self.road.child.lives:

@@ -14,6 +14,11 @@ from tests.sim.faults import NONE
 from tests.sim.plans import DIALLED, PLANS, SHORT, plan_of, repeat, words
 from tests.sim.scenario import Plan, Run, build, play
 from tests.sim.world import DAY, Restless
+from zhengtong.wire.checkpoint import verify_checkpoint
+from zhengtong.wire.evidence import About, Evidence, pack
+from zhengtong.wire.evidence_check import verify
+from zhengtong.wire.findings import Verdict
+from zhengtong.wire.link import LONGEST_DELAY, WINDOW
 
 PARTS, SEEDS = 8, 15
 
@@ -68,7 +73,11 @@ def betrayed(seed: int, trick: str, days: float) -> tuple[Run, list[str]]:
     return run, victims
 
 
-@pytest.mark.parametrize("trick", [name for name in TRICKS if name != "withholds a letter"])
+SILENT = ("withholds a letter", "asks for ever more", "replays", "shows two logs")
+"""Misdeeds that contradict nothing in one neighbour's hands, each with a test of its own."""
+
+
+@pytest.mark.parametrize("trick", [name for name in TRICKS if name not in SILENT])
 def test_whoever_misbehaves_is_named(trick: str) -> None:
     for seed in range(2):
         run, victims = betrayed(seed, trick, 0.3)
@@ -86,3 +95,39 @@ def test_a_withheld_letter_is_seen_to_be_missing() -> None:
     assert victims
     assert any(row.announced > row.received.number for row in rows)
     assert not any(node.complaints for node in run.nodes)
+
+
+def test_a_parent_that_asks_for_ever_more_is_dialled_ever_more_seldom() -> None:
+    run = build(1, replace(DIALLED, faults=NONE, parents=(0,)))
+    victims = corrupt(run.nodes[0], "asks for ever more")
+    run.world.run(0.5 * DAY)
+    halfway, seldom = len(victims), 0.5 * DAY / (LONGEST_DELAY.total_seconds() / 2)
+    run.world.run(1 * DAY)
+    assert halfway > 2 * WINDOW, "at first it may be what a bad road has lost"
+    assert len(victims) - halfway < 2 * seldom, "by both couriers"
+
+
+def test_what_is_replayed_is_refused_and_delivered_once() -> None:
+    run, victims = betrayed(1, "replays", 0.3)
+    assert victims and run.world.counts["refused"]
+    assert not any(node.complaints or node.order() for node in run.nodes if node.honest)
+
+
+def test_two_views_of_one_log_contradict_each_other_side_by_side() -> None:
+    """Neither neighbour can tell by itself: each has been shown a log that only grew."""
+    run, victims = betrayed(1, "shows two logs", 0.3)
+    assert victims and {*victims} == {"n2"}
+    shown = [run.nodes[place].store.peers["n1"].cosigned or b"" for place in (0, 2)]
+    assert not any(node.store.alarms for node in run.nodes if node.honest)
+    culprit = run.nodes[1].card
+    first, other = (verify_checkpoint(note, culprit) for note in shown)
+    assert (first.origin, first.size) == (other.origin, other.size)
+    assert first.root != other.root, "and n1 has signed both"
+    evidence = Evidence(
+        About("", "", "n0", run.world.moment()),
+        cards=tuple(node.card.to_cbor() for node in run.nodes),
+        checkpoints=tuple(shown),
+    )
+    found = verify(pack(evidence)).findings
+    faults = [finding.en for finding in found if finding.verdict is Verdict.FAILED]
+    assert any("n1 signed two roots of one size" in fault for fault in faults)
