@@ -43,7 +43,8 @@ def schedule(
 ) -> None:
     """Let the faults happen from now to `until`; afterwards all is well."""
     for wire in wires:
-        wire.loss, wire.repeats, wire.jitter = faults.loss, faults.repeats, faults.jitter
+        wire.loss, wire.repeats = faults.loss, faults.repeats
+        wire.jitter = faults.jitter * max(1.0, wire.latency)  # what takes hours varies by hours
         _often(world, faults.cuts, until, partial(_interrupt, world, wire))
         _often(world, faults.weeks, until, partial(wire.cut, 7 * DAY))
     for node in nodes:

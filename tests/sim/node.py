@@ -281,8 +281,10 @@ class Node:
         return {name: dict(table) for name, table in self._tables().items()}
 
     def _tables(self) -> dict[str, Table[object, object]]:
-        own = {"outbox": self.outbox, "inbox": self.inbox, "rings": self.change.rings}
-        return {**self.store.tables(), **own}
+        rings = self.change.rings
+        return {
+            **self.store.tables(), "outbox": self.outbox, "inbox": self.inbox, "rings": rings
+        }  # fmt: skip
 
     def restore(self, backup: Backup, taken_at: float) -> None:
         """The disk is lost; the node goes on from a backup, as `zhengtong restore` does it."""

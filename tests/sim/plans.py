@@ -45,9 +45,10 @@ def plan_of(told: Iterable[str]) -> Plan:
         name, _, value = word.partition("=")
         group, _, fault = name.partition(".")
         try:
-            read = literal_eval(value)
-            changed = replace(plan.faults, **{fault: read}) if fault else read
-            plan = replace(plan, **{group: changed})
+            change: Any = {fault or name: literal_eval(value)}
+            if fault:
+                change = {group: replace(plan.faults, **change)}
+            plan = replace(plan, **change)
         except (SyntaxError, TypeError) as error:
             raise ValueError(f"{word}: {error}") from None
     return plan

@@ -43,12 +43,15 @@ class KeyChange:
     def keys(self) -> NodeKeys:
         return self.rings["own"].keys
 
+    @property
+    def under_way(self) -> bool:
+        return bool(self.keys.spare)
+
     def begin(self) -> None:
         """Make new keys and announce them, unless a change is under way."""
-        ring = self.rings["own"]
-        if ring.coming or ring.keys.spare:
+        if self.under_way:
             return
-        old = ring.keys
+        old = self.keys
         coming = NodeKeys.generate(old.node, old.suite.name, self.world.chance.randbytes)
         voucher = vouch(old, card_of(coming, self.world), Cause.ROTATION, self.world.moment())
         with self.store.transaction():

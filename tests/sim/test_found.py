@@ -7,7 +7,7 @@ import pytest
 from tests.sim import suite as suite  # registers the suite of simulated nodes
 from tests.sim.culprit import corrupt
 from tests.sim.node import Node
-from tests.sim.world import World
+from tests.sim.world import DAY, MINUTE, World
 from zhengtong.wire.batch import Batch, Standing, Witnessed, encode_batch
 from zhengtong.wire.errors import Refusal, WireError
 
@@ -133,3 +133,152 @@ def test_letters_that_both_a_gap_and_a_repeat_surround_arrive_once() -> None:
     assert names(parent) == ["first"]
     dial(child, parent, 2)
     assert names(parent) == ["first", "second", "third"]
+
+
+def restored_while_mail_is_on_the_road() -> tuple[Node, Node, list[bytes]]:
+    """The child has forgotten its letter "old", which is still on the road, and writes "new"."""
+    child, parent = pair()
+    backup = child.backup()
+    tell(child, parent, 2, "old")
+    on_the_road = [child.exchange.compose("parent", 2)]
+    child.restore(backup, 0)
+    child.tell("parent", 2, "new", 1)
+    return child, parent, on_the_road
+
+
+def test_what_a_neighbour_said_before_it_heard_of_a_restore_places_nobody() -> None:
+    """It said so with a letter still to come; numbers given on its word would be given twice."""
+    child, parent, on_the_road = restored_while_mail_is_on_the_road()
+    child.exchange.accept(parent.exchange.compose("child", 2))
+    assert not child.seal("parent"), "the child does not know yet which numbers it has used"
+    parent.exchange.accept(*on_the_road)
+    for _ in range(3):
+        dial(child, parent, 2)
+        child.seal("parent")
+    assert names(parent) == ["old", "new"]
+    assert not accused(child, parent)
+
+
+def test_what_was_on_the_road_when_its_node_was_restored_comes_too_late() -> None:
+    """Once the restored child has been answered, its number belongs to another letter."""
+    child, parent, on_the_road = restored_while_mail_is_on_the_road()
+    for _ in range(3):
+        dial(child, parent, 2)
+        child.seal("parent")
+    assert not parent.exchange.accept(*on_the_road).moved
+    dial(child, parent, 2)
+    assert names(parent) == ["new"]
+    assert not accused(child, parent)
+
+
+def test_the_same_holds_in_a_lane_in_which_the_restored_node_was_not_heard_yet() -> None:
+    child, parent = pair()
+    backup = child.backup()
+    tell(child, parent, 0, "old")
+    late = child.exchange.compose("parent", 0)
+    child.restore(backup, 0)
+    dial(child, parent, 2)
+    assert not parent.exchange.accept(late).moved
+    assert names(parent) == []
+
+
+def test_a_lane_goes_on_behind_letters_that_both_ends_have_lost() -> None:
+    child, parent = pair()
+    ours, theirs = child.backup(), parent.backup()
+    tell(child, parent, 2, "lost", "lost-too")
+    dial(child, parent, 2)
+    child.restore(ours, 0)
+    for _ in range(2):
+        dial(child, parent, 2)
+    tell(child, parent, 2, "later")
+    dial(child, parent, 2)
+    parent.restore(theirs, 0)
+    for _ in range(4):
+        dial(child, parent, 2)
+    assert names(parent) == ["later"]
+    told = [(parent, "child"), (child, "parent")]
+    lost = {end.store.alarms[other, "letters_lost"].detail for end, other in told}
+    assert lost == {"child 2: 1–2"}, "and both ends know of it"
+    row = child.store.lane("parent", 2)
+    assert row.receipted == row.numbered.number == 3
+
+
+def test_lost_letters_that_none_follows_are_passed_over_too() -> None:
+    child, parent = pair()
+    ours, theirs = child.backup(), parent.backup()
+    tell(child, parent, 2, "lost")
+    dial(child, parent, 2)
+    child.restore(ours, 0)
+    for _ in range(2):
+        dial(child, parent, 2)
+    parent.restore(theirs, 0)
+    for _ in range(4):
+        dial(child, parent, 2)
+    assert ("child", "letters_lost") in parent.store.alarms
+    assert 2 not in child.exchange.to_say("parent") + parent.exchange.to_say("child")
+
+
+def test_a_node_restored_by_a_wrong_clock_goes_on_once_it_is_right() -> None:
+    """Its new epoch is of next month, and so is all it says until people have seen to the clock."""
+    child, parent = pair()
+    child.skew = 30 * DAY
+    child.restore(child.backup(), 0)
+    tell(child, parent, 2, "first")
+    with pytest.raises(WireError, match="clock"):
+        dial(child, parent, 2)
+    child.skew = 0
+    for _ in range(3):
+        dial(child, parent, 2)
+        child.seal("parent")
+    assert names(parent) == ["first"]
+
+
+def test_a_second_restore_to_before_the_first_goes_on_although_the_clock_is_behind() -> None:
+    """It begins an epoch that neighbours take for an earlier one, until they show that it is not.
+
+    They show it with the node's own signature; their mere word would move nobody.
+    """
+    child, parent = pair()
+    backup = child.backup()
+    child.restore(backup, 0)
+    dial(child, parent, 2)
+    dial(child, parent, 2)
+    known = parent.store.peers["child"].seen.epoch
+    child.skew = -5 * MINUTE
+    child.restore(backup, 0)
+    assert child.store.log()[0] < known
+    child.tell("parent", 2, "first", 1)
+    for _ in range(4):
+        dial(child, parent, 2)
+        child.seal("parent")
+    assert child.store.log()[0] == known + 1
+    assert names(parent) == ["first"]
+    assert not accused(child, parent)
+
+
+def test_a_node_that_was_put_back_without_being_told_begins_anew_by_itself() -> None:
+    """A machine went back to a snapshot. Its parent holds its signature under a longer log."""
+    child, parent = pair()
+    backup = child.backup()
+    tell(child, parent, 2, "first")
+    for _ in range(3):
+        dial(child, parent, 2)
+    for name, table in child._tables().items():
+        dict.clear(table)
+        dict.update(table, backup[name])
+    dial(child, parent, 2)
+    assert child.store.log()[0] > 1
+    child.tell("parent", 2, "second", 1)
+    for _ in range(4):
+        dial(child, parent, 2)
+        child.seal("parent")
+    assert names(parent) == ["first", "second"]
+
+
+def accused(*nodes: Node) -> list[str]:
+    return [
+        code
+        for node in nodes
+        for _, code in node.store.alarms
+        if code in ("sequence_mismatch", "forked_log")
+    ]

@@ -10,18 +10,24 @@ from typing import Any
 import pytest
 
 from tests.sim import suite as suite  # registers the suite of simulated nodes
-from tests.sim.faults import HARSH
+from tests.sim.betrayal import betrayed, named
 from tests.sim.node import Node
-from tests.sim.scenario import Plan, build, finish
+from tests.sim.plans import PLANS, SHORT
+from tests.sim.scenario import build, finish
 from zhengtong.wire import link, witness
 from zhengtong.wire.batch import Head
+from zhengtong.wire.errors import WireError
 from zhengtong.wire.exchange import Exchange
-from zhengtong.wire.intake import Intake
+from zhengtong.wire.intake import LETTERS_LOST, Intake
 from zhengtong.wire.link import Arrived, Lane, Mark
 from zhengtong.wire.memory import Disk, MemoryStore
 
-PLAN = Plan(days=0.25, documents=24, faults=replace(HARSH, restores=12, weeks=0))
-SEEDS = 25
+RUNS = (
+    replace(SHORT, faults=replace(SHORT.faults, restores=4)),
+    replace(SHORT, ferries=10, days=1, documents=16),
+    PLANS["nothing but restores"],
+)
+SEEDS = 30
 """Within so many runs each bug must have shown."""
 RESTLESS = 6_000
 """Without a bug none of them has so many events."""
@@ -197,6 +203,61 @@ def forgets_what_has_come(patch: Patch) -> None:
     patch.setattr(MemoryStore, "arrived", lambda *_: dict[int, Mark]())
 
 
+def believes_old_words(patch: Patch) -> None:
+    """A restored node goes on from what a neighbour said before it had heard of the restore."""
+    patch.setattr(Lane, "placed", True)
+
+
+def stops_at_lost_letters(patch: Patch) -> None:
+    """What both ends have lost is waited for, for ever."""
+    patch.setattr(Intake, "_passed_over", lambda self, state, batch: (state, False))
+
+
+def passes_lost_letters_in_silence(patch: Patch) -> None:
+    alarm = MemoryStore.alarm
+
+    def quiet(self: MemoryStore, peer: str, code: str, *rest: Any) -> None:
+        if code != LETTERS_LOST:
+            alarm(self, peer, code, *rest)
+
+    patch.setattr(MemoryStore, "alarm", quiet)
+
+
+def accepts_a_fork(patch: Patch) -> None:
+    """Whatever log a neighbour shows is believed."""
+    patch.setattr(witness, "_forked", lambda shown: Ignored())
+    patch.setattr(witness, "watch", _unless_ignored(witness.watch))
+
+
+def ignores_a_chain_mismatch(patch: Patch) -> None:
+    """The chains that both ends sign are not compared."""
+    patch.setattr(link, "require_same", lambda *_: None)
+
+
+def lets_a_number_be_reused(patch: Patch) -> None:
+    """What is under a known number is a repeat, whatever it is."""
+    patch.setattr(link, "require_next", lambda received, number, *_: number == received + 1)
+
+
+def takes_any_receipt(patch: Patch) -> None:
+    """A receipt need not name the envelope that was sent."""
+    patch.setattr(MemoryStore, "sent", lambda *_: dict[int, Mark]())
+
+
+class Ignored(Exception):
+    pass
+
+
+def _unless_ignored(watch: Callable[..., Any]) -> Callable[..., Any]:
+    def believing(store: Any, peer: Any, *rest: Any) -> Any:
+        try:
+            return watch(store, peer, *rest)
+        except Ignored:
+            return peer
+
+    return believing
+
+
 BUGS: tuple[Callable[[Patch], None], ...] = (
     drops_dedup,
     skips_fsync,
@@ -214,16 +275,27 @@ BUGS: tuple[Callable[[Patch], None], ...] = (
     loses_receipts,
     answers_only_once,
     forgets_what_has_come,
+    believes_old_words,
+    stops_at_lost_letters,
+    passes_lost_letters_in_silence,
 )
+BLINDNESS: dict[Callable[[Patch], None], str] = {
+    accepts_a_fork: "forks its log",
+    ignores_a_chain_mismatch: "states another chain",
+    lets_a_number_be_reused: "reuses a number",
+    takes_any_receipt: "receipts other envelopes",
+    passes_lost_letters_in_silence: "says that letters are lost",
+}
+"""Bugs that only a node that cheats brings to light, and its trick."""
 
 
 def shows(seed: int) -> bool:
     """Whether a run finds fault; code that breaks down under a bug counts as found."""
-    run = build(seed, PLAN)
+    run = build(seed, RUNS[seed % len(RUNS)])
     run.world.most = RESTLESS
     try:
         finish(run)
-    except (AssertionError, LookupError, TypeError, ValueError):
+    except (AssertionError, LookupError, TypeError, ValueError, WireError):
         return True
     return bool(run.problems)
 
@@ -232,6 +304,16 @@ def shows(seed: int) -> bool:
 def test_a_planted_bug_is_found(bug: Callable[[Patch], None], monkeypatch: Patch) -> None:
     bug(monkeypatch)
     assert any(shows(seed) for seed in range(SEEDS))
+
+
+@pytest.mark.parametrize("bug", BLINDNESS, ids=lambda bug: bug.__name__)
+def test_a_node_that_sees_no_misbehaviour_is_found(
+    bug: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    """Without the bug the culprit is named: see test_whoever_misbehaves_is_named."""
+    bug(monkeypatch)
+    run, victims = betrayed(0, BLINDNESS[bug], 0.3)
+    assert victims and named(run) != {"n1"}
 
 
 def test_without_a_bug_the_same_runs_find_nothing() -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from tests.sim import suite as suite  # registers the suite of simulated nodes
+from tests.sim.betrayal import betrayed, named
 from tests.sim.culprit import TRICKS, corrupt
 from tests.sim.faults import NONE
 from tests.sim.plans import DIALLED, PLANS, SHORT, plan_of, repeat, words
-from tests.sim.scenario import Plan, Run, build, play
-from tests.sim.world import DAY, Restless
+from tests.sim.scenario import Plan, build, play
+from tests.sim.world import DAY
 from zhengtong.wire.checkpoint import verify_checkpoint
 from zhengtong.wire.evidence import About, Evidence, pack
 from zhengtong.wire.evidence_check import verify
@@ -62,17 +62,6 @@ def test_a_failing_run_says_how_to_see_it_again(plan: Plan) -> None:
     assert [*words(plan)] == rest
 
 
-def betrayed(seed: int, trick: str, days: float) -> tuple[Run, list[str]]:
-    """A run in which the middle node begins to cheat; it may keep its neighbours busy for ever."""
-    run = build(seed, replace(DIALLED, faults=NONE))
-    run.world.run(0.1 * DAY)
-    victims = corrupt(run.nodes[1], trick)
-    run.world.most = 4000
-    with suppress(Restless):
-        run.world.run(days * DAY)
-    return run, victims
-
-
 SILENT = ("withholds a letter", "asks for ever more", "replays", "shows two logs")
 """Misdeeds that contradict nothing in one neighbour's hands, each with a test of its own."""
 
@@ -82,9 +71,8 @@ def test_whoever_misbehaves_is_named(trick: str) -> None:
     for seed in range(2):
         run, victims = betrayed(seed, trick, 0.3)
         assert victims, "it had an occasion"
+        assert named(run) == {"n1"}, "and nobody else is"
         honest = [node for node in run.nodes if node.honest]
-        named = {peer for node in honest for peer, _ in node.store.alarms}
-        assert named == {"n1"}, "and nobody else is"
         assert not any(node.complaints or node.order() for node in honest)
 
 
