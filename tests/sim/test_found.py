@@ -8,6 +8,7 @@ from tests.sim import suite as suite  # registers the suite of simulated nodes
 from tests.sim.culprit import corrupt
 from tests.sim.node import Node
 from tests.sim.world import DAY, MINUTE, World
+from zhengtong.wire.attest import prove
 from zhengtong.wire.batch import Batch, Standing, Witnessed, encode_batch
 from zhengtong.wire.errors import Refusal, WireError
 
@@ -273,6 +274,17 @@ def test_a_node_that_was_put_back_without_being_told_begins_anew_by_itself() -> 
         dial(child, parent, 2)
         child.seal("parent")
     assert names(parent) == ["first", "second"]
+
+
+def test_the_proof_that_opens_the_doorbell_is_no_word_about_a_lane() -> None:
+    """Whoever has seen it pass could say with it that the child had lost all it held."""
+    child, parent = pair()
+    tell(parent, child, 0, "first")
+    for _ in range(2):
+        dial(child, parent, 0)
+    receipted = parent.store.lane("child", 0).receipted
+    parent.exchange.accept(prove(child.keys, "parent", child.exchange.now()))
+    assert parent.store.lane("child", 0).receipted == receipted == 1
 
 
 def accused(*nodes: Node) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from zhengtong.wire.batch import Batch, Head, Standing, encode_batch, sign_standing
+from zhengtong.wire.batch import NO_EPOCH, Batch, Head, Standing, encode_batch, sign_standing
 from zhengtong.wire.keys import NodeKeys
 
 
 def prove(keys: NodeKeys, peer: str, now: datetime) -> bytes:
-    """A batch that says nothing but who we are, now. It changes nothing on either side."""
-    return encode_batch(Batch(Standing(keys.node, peer, 0, now, _counter(now))), keys)
+    """A batch that says nothing but who we are, now. Of no epoch, it cannot be replayed as one."""
+    said = Standing(keys.node, peer, 0, now, _counter(now), epoch=NO_EPOCH)
+    return encode_batch(Batch(said), keys)
 
 
 def attest(
@@ -29,6 +30,7 @@ def attest(
         sent=sent,
         high=sent.number,
         received=received,
+        epoch=NO_EPOCH,
     )
     return sign_standing(standing, keys.suite.hash(b""), keys)
 

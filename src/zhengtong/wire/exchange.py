@@ -14,6 +14,7 @@ from datetime import datetime
 
 from zhengtong.wire import link, receipts, witness
 from zhengtong.wire.batch import (
+    FIRST_EPOCH,
     LANES,
     MAX_BATCH,
     MAX_LETTERS,
@@ -217,7 +218,7 @@ class Exchange:
         standing, now = batch.standing, self.now()
         peer = self.store.peer(standing.sender)
         peer.require_standing()
-        if standing.epoch < peer.seen.epoch:
+        if standing.epoch < max(peer.seen.epoch, FIRST_EPOCH):
             return self._too_old(peer, standing)
         peer = witness.present(self.store, peer, batch)
         state = self.store.lane(peer.name, standing.lane)

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from zhengtong.wire.batch import Batch, Letter, Refused
+from zhengtong.wire.batch import FIRST_EPOCH, Batch, Letter, Refused
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import FindCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Owed, Peer
@@ -23,7 +23,6 @@ from zhengtong.wire.merkle import Hash
 K = TypeVar("K")
 V = TypeVar("V")
 _ABSENT: Any = object()
-FIRST_EPOCH = 1
 
 
 @dataclass

@@ -30,14 +30,21 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.routes import brought_by
-from zhengtong.wire.batch import MAX_BATCH, NO_CHAIN, Batch, Head, Letter, Refused, Witnessed
+from zhengtong.wire.batch import (
+    FIRST_EPOCH,
+    MAX_BATCH,
+    NO_CHAIN,
+    Batch,
+    Head,
+    Letter,
+    Refused,
+    Witnessed,
+)
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH
 from zhengtong.wire.keys import FindCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Owed, Peer, Seen
 from zhengtong.wire.log import Log
-
-FIRST_EPOCH = 1
 
 
 @dataclass
