@@ -250,7 +250,7 @@ class BatchRoad(Road):
 
     def _overdue(self, end: Node, other: Node) -> bool:
         rows = end.store.lanes(other.name)
-        waits = any(row.numbered.number > row.receipted for row in rows)
+        waits = any(not row.placed or row.numbered.number > row.receipted for row in rows)
         waits = waits or not end.store.peer(other.name).met
         return waits and self.world.now - self.heard_at[end.name] > 5 * self.every
 

@@ -18,9 +18,11 @@ from zhengtong.wire.batch import (
     LANES,
     MAX_BATCH,
     MAX_LETTERS,
+    NOTHING_LOST,
     Batch,
     Head,
     Letter,
+    Lost,
     Refused,
     Standing,
     decode_batch,
@@ -29,8 +31,9 @@ from zhengtong.wire.batch import (
     take_what_fits,
 )
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.intake import LETTERS_LOST, Intake
 from zhengtong.wire.keys import FindCard, NodeKeys
-from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Peer
+from zhengtong.wire.link import Incoming, Lane, Mark, Numbered, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.opening import open_letters
 from zhengtong.wire.receipts import SALT, Entry, Event, log_name
@@ -94,19 +97,15 @@ class Exchange:
             Numbered(first + place, mark, epoch, leaf + place) for place, mark in enumerate(marks)
         ]
 
-    def begin_anew(self, peers: Sequence[str]) -> None:
+    def begin_anew(self) -> None:
         """Go on after this node was restored from a backup, before anything else is done.
 
-        The log is begun anew, under a name that no earlier restore has used, because neighbours
-        may have seen more of the old one; and no lane is numbered before it was heard again.
+        A new epoch begins. The log starts empty, under a name that no earlier restore has used,
+        because neighbours may have seen more of the old one. No lane goes on before a neighbour
+        has answered in it that it knows the epoch; from then on it takes nothing of an earlier one.
         """
-        now = self.now()
         with self.store.transaction():
-            epoch, _ = self.store.log()
-            self.store.restart_log(max(epoch + 1, int(now.timestamp()) // 60))
-            for peer in peers:
-                for lane in range(LANES):
-                    self.store.save_lane(link.restored(self.store.lane(peer, lane), now))
+            self._begin_anew()
 
     def compose(
         self,
@@ -166,6 +165,14 @@ class Exchange:
                 state = self.store.lane(peer, known.lane)
                 self.store.save_lane(replace(state, offered=state.receipted, again=True))
 
+    def _begin_anew(self, after: int = 0) -> None:
+        for peer in self.store.names():
+            for lane in range(LANES):
+                self.store.save_lane(link.restored(self.store.lane(peer, lane)))
+        epoch, _ = self.store.log()
+        minutes = int(self.now().timestamp()) // 60
+        self.store.restart_log(max(epoch + 1, after + 1, minutes))
+
     def _opened(self, batch: Batch) -> list[Incoming]:
         """The letters of a batch, opened. It takes long and needs no lock."""
         if not batch.letters:
@@ -187,7 +194,7 @@ class Exchange:
         peer, state, now = self.store.peer(name), self.store.lane(name, lane), self.now()
         peer.require_standing()
         epoch, log = self.store.log()
-        letters, state = self._going(peer, state, room or MAX_BATCH)
+        letters, lost, state = self._going(peer, state, room or MAX_BATCH)
         issued, refusals, state = self._receipts(state, epoch, log)
         if refusing:
             refusals = (*refusals, Refused(WHOLE_BATCH, refusing.code, refusing.detail))
@@ -200,10 +207,12 @@ class Exchange:
                 sender=self.keys.node,
                 receiver=name,
                 lane=lane,
+                epoch=epoch,
                 at=now,
                 counter=said,
-                sent=self._sent(state),
+                sent=self._sent(state, lost),
                 high=state.numbered.number,
+                lost=lost,
                 received=state.received,
                 again=again,
                 waiting=link.waiting(self.store.lanes(name), peer),
@@ -222,18 +231,20 @@ class Exchange:
         standing, now = batch.standing, self.now()
         peer = self.store.peer(standing.sender)
         peer.require_standing()
+        if standing.epoch < peer.seen.epoch:
+            return self._too_old(peer, standing)
+        peer = witness.present(self.store, peer, batch)
         state = self.store.lane(peer.name, standing.lane)
-        require_fresh(standing, abs(state.heard), now, patient=peer.patient)
-        epoch, log = witness.own_log(self.store, self.keys.node, standing)
-        state = replace(link.met(state, standing), heard=standing.counter)
-        if standing.again or _refused(batch, WHOLE_BATCH):
-            state = replace(state, offered=state.receipted)
-        if standing.lane in standing.waiting and not batch.letters and not batch.receipts:
-            state = replace(state, again=True)  # restored, and waits to hear where we stand
-        self._compare_sent(state, standing)
-        state = self._take_receipts(state, batch, find)
-        state = self._take_letters(state, peer, letters, epoch, log, now)
-        self._compare_received(state, standing)
+        require_fresh(standing, state.heard, now, patient=peer.patient)
+        if witness.proves_rollback(self.store, peer, batch, self.keys):
+            self._begin_anew(standing.seen.epoch)
+            state = self.store.lane(peer.name, standing.lane)
+        epoch, log = self.store.log()
+        if state.placed or standing.seen.epoch == epoch:
+            intake = Intake(self.keys.node, self.store, self.rng, epoch, log, now)
+            state = self._go_on(state, peer, batch, letters, find, intake)
+        else:  # said before they had heard that we were restored: only their log is of use
+            state = replace(state, again=True)
         peer = witness.watch(self.store, peer, batch, self.keys, now)
         peer = witness.witnessed(self.store, peer, batch, epoch, log, self.keys.node)
         self.store.save_log(log)
@@ -244,21 +255,59 @@ class Exchange:
         ours = link.waiting(self.store.lanes(peer.name), peer)
         return Accepted(peer.name, standing.lane, moved, standing.waiting, ours, standing.room)
 
-    def _going(self, peer: Peer, state: Lane, room: int) -> tuple[tuple[Letter, ...], Lane]:
-        """The letters to hand over now.
+    def _too_old(self, peer: Peer, standing: Standing) -> Accepted:
+        """Said before they were restored from a backup. Nothing is taken in, but they are told.
 
-        Numbers without a letter of ours were lost when this node was restored from a backup. The
-        neighbour has told us that it holds them (see `link.met`), so we go on behind them.
+        They may not know it: our answer holds their own signature under a later epoch.
+        """
+        state = self.store.lane(peer.name, standing.lane)
+        self.store.save_lane(replace(state, again=True))
+        return Accepted(peer.name, standing.lane, moved=False)
+
+    def _go_on(
+        self,
+        state: Lane,
+        peer: Peer,
+        batch: Batch,
+        letters: Sequence[Incoming],
+        find: FindCard,
+        intake: Intake,
+    ) -> Lane:
+        """A lane after one more batch. Raises WireError: it contradicts what we know."""
+        standing = batch.standing
+        state = replace(link.met(state, standing), heard=standing.counter)
+        if standing.again or batch.refused(WHOLE_BATCH):
+            state = replace(state, offered=state.receipted)
+        if standing.lane in standing.waiting and not batch.letters and not batch.receipts:
+            state = replace(state, again=True)  # it waits to hear where we stand
+        self._compare_sent(state, standing)
+        state = intake.receipts(state, batch, find)
+        state = intake.letters(state, peer, batch, letters)
+        self._compare_received(state, standing)
+        return state
+
+    def _going(self, peer: Peer, state: Lane, room: int) -> tuple[tuple[Letter, ...], Lost, Lane]:
+        """The letters to hand over now, and numbers before them that we can never hand over.
+
+        Numbers without a letter of ours were lost when this node was restored from a backup. As a
+        rule the neighbour has told us that it holds them (see `link.met`), and we go on behind
+        them. Should its disk have been lost since, it must be told to go on likewise.
         """
         limit = link.room(state, peer)
-        if not peer.met or state.numbered.number <= state.handed or not limit:
-            return (), state
+        if not (peer.met and state.placed and limit) or state.numbered.number <= state.handed:
+            return (), NOTHING_LOST, state
         rows = self.store.letters(peer.name, state.lane, state.handed, limit)
+        before = rows[0].sequence - 1 if rows else state.numbered.number
+        if before > max(state.handed, state.taken):
+            lost = Lost(state.handed + 1, before)
+            detail = f"{self.keys.node} {state.lane}: {lost.first}–{lost.last}"
+            self.store.alarm(peer.name, LETTERS_LOST, detail, b"")
+            going = tuple(rows[:1])
+            return going, lost, replace(state, offered=before + 1) if going else state
         if state.handed == state.receipted:
-            before = rows[0].sequence - 1 if rows else state.numbered.number
             state = replace(state, receipted=before)
         going = take_what_fits(link.leading(rows), room)
-        return going, replace(state, offered=going[-1].sequence) if going else state
+        return going, NOTHING_LOST, replace(state, offered=going[-1].sequence) if going else state
 
     def _receipts(
         self, state: Lane, epoch: int, log: Log
@@ -272,20 +321,21 @@ class Exchange:
         owed = self.store.owed(state.peer, state.lane, state.answered, MAX_LETTERS)
         if not owed:  # lost with our disk: they go on behind what we say we hold
             return None, (), replace(state, answered=state.received.number)
-        place = (owed[0].epoch, owed[0].leaf)
-        run = [item for step, item in enumerate(owed) if (item.epoch, item.leaf - step) == place]
+        place = owed[0].place(0)
+        run = [item for step, item in enumerate(owed) if item.place(step) == place]
         of = log if run[0].epoch == epoch else self.store.past_log(run[0].epoch)
         origin = log_name(self.keys.node, run[0].epoch)
         issued = receipts.issue(of, origin, run[0].leaf, len(run), self.keys)
         refusals = tuple(item.refused for item in run if item.refused)
         return issued.encode(), refusals, replace(state, answered=run[-1].sequence)
 
-    def _sent(self, state: Lane) -> Head:
-        """The last letter handed over, with the chain up to it."""
-        if state.handed == state.numbered.number:
+    def _sent(self, state: Lane, lost: Lost) -> Head:
+        """The last letter handed over or given up, with the chain up to it."""
+        number = max(state.handed, lost.last)
+        if number == state.numbered.number:
             return state.numbered
-        marks = self.store.sent(state.peer, state.lane, state.handed, state.handed)
-        return Head(state.handed, marks[state.handed].chain) if marks else Head()
+        marks = self.store.sent(state.peer, state.lane, number, number)
+        return Head(number, marks[number].chain) if marks else Head()
 
     def _compare_sent(self, state: Lane, standing: Standing) -> None:
         """Do they hold the very letters that we have sent? Raises WireError."""
@@ -303,104 +353,6 @@ class Exchange:
         )
         link.require_same(said, chain, "theirs")
 
-    def _take_receipts(self, state: Lane, batch: Batch, find: FindCard) -> Lane:
-        """Keep receipts that name the very envelopes we sent. Raises WireError."""
-        if batch.receipts is None:
-            return state
-        card, entries = receipts.verify(batch.receipts, find)
-        first, last = receipts.require_run(card, entries, self.keys.node, state.peer, state.lane)
-        if last <= state.receipted:
-            return state
-        marks = self.store.sent(state.peer, state.lane, first, last)
-        for entry in entries:
-            mark = marks.get(entry.sequence)
-            if entry.sequence > state.numbered.number or (
-                mark is not None and mark.digest != entry.envelope_hash
-            ):
-                raise WireError(
-                    Refusal.SEQUENCE_MISMATCH, f"receipt {entry.sequence} names another envelope"
-                )
-        dead = tuple(
-            _refused(batch, entry.sequence) or Refused(entry.sequence, Refusal.MALFORMED, "")
-            for entry in entries
-            if entry.event is Event.DEAD
-        )
-        newest = max(entry.at for entry in entries)
-        self.store.hold(state.peer, state.lane, Held(first, last, newest, batch.receipts, dead))
-        through = self.store.held_through(state.peer, state.lane, state.receipted)
-        return replace(state, receipted=through, offered=max(state.offered, through))
-
-    def _take_letters(
-        self,
-        state: Lane,
-        peer: Peer,
-        letters: Sequence[Incoming],
-        epoch: int,
-        log: Log,
-        now: datetime,
-    ) -> Lane:
-        """Store new letters, recognise repeats, refuse bad ones. Raises WireError.
-
-        What lies behind a gap is left, and asked for again: refusing the batch would keep from the
-        neighbour that we hold less than it thinks, should this node have been restored. A voyage
-        is refused whole: it waits for the one before it.
-        """
-        if not letters:
-            return state
-        first, last = letters[0].letter.sequence, letters[-1].letter.sequence
-        repeats = first <= state.received.number
-        known = self.store.arrived(state.peer, state.lane, first, last) if repeats else {}
-        head, fresh, heads = state.received, list[Incoming](), list[Head]()
-        for incoming in letters:
-            number, digest = incoming.letter.sequence, incoming.digest
-            if number > head.number + 1 and not peer.endless:
-                state = replace(state, again=True)
-                break
-            # A reused number is a fault of the link, not of one letter.
-            if link.require_next(head.number, number, digest, known.get(number)):
-                head = link.extended(head, digest, peer.card.crypto.hash)
-                fresh.append(incoming)
-                heads.append(head)
-        if fresh:
-            self._keep(state, fresh, heads, epoch, log, now)
-        # A repeat means that they lack its receipt.
-        return replace(state, received=head, answered=min(state.answered, first - 1))
-
-    def _keep(
-        self,
-        state: Lane,
-        fresh: Sequence[Incoming],
-        heads: Sequence[Head],
-        epoch: int,
-        log: Log,
-        now: datetime,
-    ) -> None:
-        """Deliver new letters, log what became of each, and store them."""
-        good = [item for item in fresh if item.error is None]
-        errors = dict(self.store.deliver(state.peer, good))
-        errors |= {item.letter.sequence: item.error for item in fresh if item.error}
-        entries = [
-            self._entry(
-                Event.DEAD if item.letter.sequence in errors else Event.DELIVERED,
-                (state.peer, self.keys.node),
-                state.lane,
-                (item.letter.sequence, item.digest),
-                now,
-            ).encode()
-            for item in fresh
-        ]
-        leaf = log.append(entries)
-        self.store.take(
-            state.peer,
-            state.lane,
-            [
-                Arrived(
-                    item, head.chain, epoch, leaf + place, now, errors.get(item.letter.sequence)
-                )
-                for place, (item, head) in enumerate(zip(fresh, heads, strict=True))
-            ],
-        )
-
     def _entry(
         self, event: Event, ends: tuple[str, str], lane: int, it: tuple[int, bytes], at: datetime
     ) -> Entry:
@@ -416,7 +368,3 @@ def _chain(
         return head.chain
     mark = marks(number, number).get(number)
     return mark.chain if mark else None
-
-
-def _refused(batch: Batch, number: int) -> Refused | None:
-    return next((item for item in batch.refusals if item.sequence == number), None)

@@ -78,6 +78,9 @@ class DatabaseStore:
         self._met = Met()
         yield
 
+    def names(self) -> Sequence[str]:
+        return list(Neighbour.objects.order_by("name").values_list("name", flat=True))
+
     def neighbours(self) -> FindCard:
         rows = list(Neighbour.objects.all())
         self._met.rows = {row.name: row for row in rows}
