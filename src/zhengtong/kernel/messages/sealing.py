@@ -36,7 +36,7 @@ from zhengtong.wire.link import Numbered
 from zhengtong.wire.suite import Suite
 
 SHA_256 = -16
-BATCH = 100
+BATCH = 200
 BATCH_BYTES = 8 << 20
 """How much one transaction numbers: pieces of files would otherwise fill the memory."""
 AHEAD = 800
