@@ -47,7 +47,7 @@ CONTRADICTIONS = (Refusal.SEQUENCE_MISMATCH, Refusal.FORKED_LOG)
 
 @dataclass(frozen=True)
 class Accepted:
-    """Whom a batch came from, in which lane, and whether it moved anything.
+    """Whom a batch came from, in which lane, and whether it brought anything new.
 
     `waiting`: the lanes in which they have more to say; `ours`: those in which we have; `room`:
     what they can take at once.
@@ -240,6 +240,7 @@ class Exchange:
             self._begin_anew(standing.seen.epoch)
             state = self.store.lane(peer.name, standing.lane)
         epoch, log = self.store.log()
+        held, receipted = state.received.number, state.receipted
         if state.placed or standing.seen.epoch == epoch:
             intake = Intake(self.keys.node, self.store, self.rng, epoch, log, now)
             state = self._go_on(state, peer, batch, letters, find, intake)
@@ -251,7 +252,7 @@ class Exchange:
         self.store.save_lane(state)
         peer = replace(peer, met=True)
         self.store.save_peer(peer, batch, now)
-        moved = bool(batch.letters or batch.receipts)
+        moved = state.received.number > held or state.receipted > receipted
         ours = link.waiting(self.store.lanes(peer.name), peer)
         return Accepted(peer.name, standing.lane, moved, standing.waiting, ours, standing.room)
 

@@ -289,6 +289,15 @@ def leading(letters: list[Letter]) -> list[Letter]:
     ]
 
 
+def pause_after(fruitless: int, rng: Callable[[], float]) -> timedelta:
+    """How long to wait after so many turns in a row that brought nothing new.
+
+    Only turns after which there was more to say are counted. A window of repeats may be fruitless
+    in good order; a neighbour that asks for more is dialled like one that cannot be reached.
+    """
+    return retry_after(fruitless - WINDOW, rng)
+
+
 def retry_after(attempt: int, rng: Callable[[], float]) -> timedelta:
     """How long to wait before dial `attempt` + 1, after `attempt` ≥ 1 failures in a row.
 

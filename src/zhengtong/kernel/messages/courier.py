@@ -31,7 +31,7 @@ from zhengtong.kernel.messages.exchange import Accepted, compose, proceed, rewin
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.wire.errors import WireError
-from zhengtong.wire.link import retry_after
+from zhengtong.wire.link import pause_after, retry_after
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Courier(threading.Thread):
         self._lost = True  # what an earlier process had handed over may never have arrived
         self._refusing: WireError | None = None  # to be told at the next dial
         self._dial_at = 0.0
+        self._fruitless = 0
 
     def run(self) -> None:
         failures = 0
@@ -116,13 +117,14 @@ class Courier(threading.Thread):
             wanted = [Lane.NORMAL]  # to see that the other end is there, and to be seen
         moved = False
         for lane in wanted:
-            moved |= self._stream(lane)
+            moved |= self._stream(lane, lane in called)
         return moved
 
-    def _stream(self, lane: int) -> bool:
+    def _stream(self, lane: int, called: bool) -> bool:
         """Turns in one lane until neither side has more, or a more urgent one waits.
 
-        The road always has the next batch at hand, while the answer before is still taken in.
+        The road always has the next batch at hand, while the answer before is still taken in. A
+        parent that keeps calling us for nothing is dialled ever more seldom.
         """
         moved = False
         under_way = deque([self._post(self._batch(lane))])
@@ -133,6 +135,7 @@ class Courier(threading.Thread):
                 if accepted.moved:
                     moved = True
                     ring()
+                self._slow_down(accepted, called)
                 if batch:
                     under_way.append(self._post(batch))
                 if batch and len(under_way) < AT_ONCE:
@@ -145,6 +148,12 @@ class Courier(threading.Thread):
         certified.keep(self.parent)
         self._dial_at = time.monotonic() + (LOOK_SELDOM if self.doorbell.open else LOOK_AGAIN)
         return moved
+
+    def _slow_down(self, accepted: Accepted, called: bool) -> None:
+        """Wait the longer, the more often in a row a turn was asked for and brought nothing."""
+        asked = called or not {*self.lanes}.isdisjoint((*accepted.waiting, *accepted.ours))
+        self._fruitless = self._fruitless + 1 if asked and not accepted.moved else 0
+        self._stopping.wait(pause_after(self._fruitless, random.random).total_seconds())
 
     def _post(self, batch: bytes) -> Future[bytes]:
         return self.road.submit(self.dial.post, batch)
