@@ -140,7 +140,15 @@ READERS: dict[str, tuple[bytes, Reader]] = {
     "ferry-volume": (VOLUME, test_ferry.unloaded),
     "time-stamp": (stamps.token(HEAD, NOW), lambda data: timestamp.verify(data, HEAD)),
 }
-UNSIGNED = {"encrypted", "batch-body", "standing-payload", "log-entry", "card-payload", "keys"}
+UNSIGNED = {
+    "encrypted",
+    "disclosure",
+    "batch-body",
+    "standing-payload",
+    "log-entry",
+    "card-payload",
+    "keys",
+}
 """What is read without a signature of its own over all of it: other values may come of it."""
 LITTLE = 4 << 20
 """More bytes than reading any of the small inputs here may take at one time."""
