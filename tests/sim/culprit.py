@@ -42,10 +42,15 @@ class Culprit(Exchange):
             batch = replace(batch, cosignature=None)  # it does not hold for the log we have
         return super()._accept(batch, letters, find)
 
-    def _compose(
-        self, name: str, lane: int, refusing: WireError | None, room: int, wanted: int
+    def next_batch(
+        self,
+        name: str,
+        lane: int,
+        refusing: WireError | None = None,
+        room: int = 0,
+        wanted: int = 0,
     ) -> Batch:
-        batch = super()._compose(name, lane, refusing, room, wanted)
+        batch = super().next_batch(name, lane, refusing, room, wanted)
         changed = self.trick(self, batch)
         if changed is None:
             return batch

@@ -163,13 +163,13 @@ def chains_by_number_only(patch: Patch) -> None:
 
 def forgets_whose_turn(patch: Patch) -> None:
     """Counters do not grow, so whatever was said after the first batch passes for a repeat."""
-    compose = Exchange._compose
+    compose = Exchange.next_batch
 
-    def still(self: Exchange, *arguments: Any) -> Any:
-        batch = compose(self, *arguments)
+    def still(self: Exchange, *arguments: Any, **options: Any) -> Any:
+        batch = compose(self, *arguments, **options)
         return replace(batch, standing=replace(batch.standing, counter=1))
 
-    patch.setattr(Exchange, "_compose", still)
+    patch.setattr(Exchange, "next_batch", still)
 
 
 def reorders_the_outbox(patch: Patch) -> None:

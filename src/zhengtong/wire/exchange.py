@@ -8,9 +8,10 @@ was withheld, altered or reordered shows at the next batch that arrives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from zhengtong.wire import link, receipts, witness
 from zhengtong.wire.batch import (
@@ -49,13 +50,15 @@ CONTRADICTIONS = (Refusal.SEQUENCE_MISMATCH, Refusal.FORKED_LOG)
 class Accepted:
     """Whom a batch came from, in which lane, and whether it brought anything new.
 
-    `waiting`: the lanes in which they have more to say; `room`: what they can take at once.
+    `waiting`: the lanes in which they have more to say; `ours`: those in which we have; `room`:
+    what they can take at once.
     """
 
     peer: str
     lane: int
     moved: bool
     waiting: tuple[int, ...] = ()
+    ours: tuple[int, ...] = ()
     room: int = 0
 
 
@@ -120,7 +123,7 @@ class Exchange:
         most `room` bytes (0: MAX_BATCH), but at least one letter; `wanted` asks for as many back.
         """
         with self.store.transaction():
-            batch = self._compose(peer, lane, refusing, room or MAX_BATCH, wanted)
+            batch = self.next_batch(peer, lane, refusing, room, wanted)
         return encode_batch(batch, self.keys)
 
     def accept(self, data: bytes) -> Accepted:
@@ -130,13 +133,20 @@ class Exchange:
         itself, with its number, and the others are taken. What contradicts something the peer has
         signed before is kept as an alarm, with the batch as its proof.
         """
+        return self.take_in(data, lambda accepted: None)[0]
+
+    def take_in(
+        self, data: bytes, reply: Callable[[Accepted], Batch | None]
+    ) -> tuple[Accepted, Batch | None]:
+        """Accept a batch, and compose in the same transaction what `reply` chooses."""
         with self.store.reading():
             find = self.store.neighbours()
-        batch = decode_batch(data, find, receiver=self.keys.node)
-        letters = self._opened(batch)
+            batch = decode_batch(data, find, receiver=self.keys.node)
+            letters = self._opened(batch)
         try:
             with self.store.transaction():
-                return self._accept(batch, letters, find)
+                accepted = self._accept(batch, letters, find)
+                return accepted, reply(accepted)
         except WireError as error:
             if error.code in CONTRADICTIONS:
                 with self.store.transaction():
@@ -169,18 +179,23 @@ class Exchange:
         if not batch.letters:
             return []
         sender = batch.standing.sender
-        with self.store.reading():
-            known = self.store.received(sender, batch.standing.lane)
-            card, find = self.store.peer(sender).card, self.store.origins(sender)
+        known = self.store.received(sender, batch.standing.lane)
+        card, find = self.store.peer(sender).card, self.store.origins(sender)
         return open_letters(batch.letters, known, card, find, self.keys, self.ceiling)
 
-    def _compose(
-        self, name: str, lane: int, refusing: WireError | None, room: int, wanted: int
+    def next_batch(
+        self,
+        name: str,
+        lane: int,
+        refusing: WireError | None = None,
+        room: int = 0,
+        wanted: int = 0,
     ) -> Batch:
+        """As `compose`, inside a transaction and not yet encoded."""
         peer, state, now = self.store.peer(name), self.store.lane(name, lane), self.now()
         peer.require_standing()
         epoch, log = self.store.log()
-        letters, lost, state = self._going(peer, state, room)
+        letters, lost, state = self._going(peer, state, room or MAX_BATCH)
         issued, refusals, state = self._receipts(state, epoch, log)
         if refusing:
             refusals = (*refusals, Refused(WHOLE_BATCH, refusing.code, refusing.detail))
@@ -188,7 +203,6 @@ class Exchange:
         said = max(state.said + 1, int(now.timestamp() * 1_000_000))
         state = replace(state, said=said, again=False)
         self.store.save_lane(state)
-        others = [other for other in self.store.lanes(name) if other.lane != lane]
         return Batch(
             standing=Standing(
                 sender=self.keys.node,
@@ -202,7 +216,7 @@ class Exchange:
                 lost=lost,
                 received=state.received,
                 again=again,
-                waiting=link.waiting([*others, state], peer),
+                waiting=link.waiting(self.store.lanes(name), peer),
                 seen=peer.seen.mark,
                 room=wanted,
                 version=self.version,
@@ -237,9 +251,11 @@ class Exchange:
         peer = witness.witnessed(self.store, peer, batch, epoch, log, self.keys.node)
         self.store.save_log(log)
         self.store.save_lane(state)
-        self.store.save_peer(replace(peer, met=True), batch, now)
+        peer = replace(peer, met=True)
+        self.store.save_peer(peer, batch, now)
         moved = state.received.number > held or state.receipted > receipted
-        return Accepted(peer.name, standing.lane, moved, standing.waiting, standing.room)
+        ours = link.waiting(self.store.lanes(peer.name), peer)
+        return Accepted(peer.name, standing.lane, moved, standing.waiting, ours, standing.room)
 
     def _too_old(self, peer: Peer, standing: Standing) -> Accepted:
         """Said before they were restored from a backup. Nothing is taken in, but they are told.
@@ -325,22 +341,32 @@ class Exchange:
 
     def _compare_sent(self, state: Lane, standing: Standing) -> None:
         """Do they hold the very letters that we have sent? Raises WireError."""
-        number = standing.received.number
-        mark = self.store.sent(state.peer, state.lane, number, number).get(number)
-        link.require_same(standing.received, mark.chain if mark else None, "ours")
+        said = standing.received
+        chain = _chain(
+            said.number, state.numbered, partial(self.store.sent, state.peer, state.lane)
+        )
+        link.require_same(said, chain, "ours")
 
     def _compare_received(self, state: Lane, standing: Standing) -> None:
         """Have we received the very letters that they say they sent? Raises WireError."""
-        number = standing.sent.number
-        if number == state.received.number:
-            chain: bytes | None = state.received.chain
-        else:
-            mark = self.store.arrived(state.peer, state.lane, number, number).get(number)
-            chain = mark.chain if mark else None
-        link.require_same(standing.sent, chain, "theirs")
+        said = standing.sent
+        chain = _chain(
+            said.number, state.received, partial(self.store.arrived, state.peer, state.lane)
+        )
+        link.require_same(said, chain, "theirs")
 
     def _entry(
         self, event: Event, ends: tuple[str, str], lane: int, it: tuple[int, bytes], at: datetime
     ) -> Entry:
         """An entry of our own log about a letter (number, hash) between two ends of a link."""
         return Entry(event, self.keys.node, *ends, lane, *it, at, self.rng(SALT))
+
+
+def _chain(
+    number: int, head: Head, marks: Callable[[int, int], Mapping[int, Mark]]
+) -> bytes | None:
+    """The chain up to a letter of a lane that ends with `head`, as far as it is still known."""
+    if number == head.number:
+        return head.chain
+    mark = marks(number, number).get(number)
+    return mark.chain if mark else None

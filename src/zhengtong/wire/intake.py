@@ -71,7 +71,8 @@ class Intake:
         if not letters:
             return state
         first, last = letters[0].letter.sequence, letters[-1].letter.sequence
-        known = self.store.arrived(state.peer, state.lane, first, last)
+        repeats = first <= state.received.number
+        known = self.store.arrived(state.peer, state.lane, first, last) if repeats else {}
         head, fresh, heads = state.received, list[Incoming](), list[Head]()
         for incoming in letters:
             number, digest = incoming.letter.sequence, incoming.digest
