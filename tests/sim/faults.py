@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tests.sim.node import Node
@@ -12,7 +12,11 @@ from tests.sim.world import DAY, HOUR, MINUTE, Wire, World
 
 @dataclass(frozen=True)
 class Faults:
-    """How many of each befall a node or line in a day, on average; shares for loss and repeats."""
+    """How many of each befall a node or line in a day, on average; shares for loss and repeats.
+
+    A node that went back to before a change of keys is given the cards by people. So a run has
+    restores or changes of keys.
+    """
 
     loss: float = 0.0
     repeats: float = 0.0
@@ -30,7 +34,7 @@ class Faults:
 NONE = Faults()
 EVERYTHING = Faults(
     loss=0.03, repeats=0.02, jitter=0.05, cuts=0.5, weeks=0.01, crashes=0.6, full=0.2, slow=0.2,
-    jumps=0.1, restores=0.05,
+    jumps=0.1, restores=0.05, rotations=0.05,
 )  # fmt: skip
 HARSH = Faults(
     loss=0.15, repeats=0.1, jitter=0.3, cuts=4, weeks=0.05, crashes=8, full=2, slow=2, jumps=1,
@@ -47,6 +51,8 @@ def schedule(
         wire.jitter = faults.jitter * max(1.0, wire.latency)  # what takes hours varies by hours
         _often(world, faults.cuts, until, partial(_interrupt, world, wire))
         _often(world, faults.weeks, until, partial(wire.cut, 7 * DAY))
+    if faults.restores and faults.rotations:  # a run has one or the other
+        faults = replace(faults, **{world.chance.choice(["restores", "rotations"]): 0.0})
     for node in nodes:
         _often(world, faults.crashes, until, partial(_crash, world, node))
         _often(world, faults.full, until, partial(_full, world, node))

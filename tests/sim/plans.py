@@ -24,7 +24,8 @@ PLANS = {
     "nothing but restores": replace(
         SHORT, ferries=5, days=1, documents=12, faults=replace(NONE, restores=6, jitter=0.3)
     ),
-    "nineteen nodes, thirty days": replace(CITY, faults=EVERYTHING),
+    "one of five cheats": replace(SHORT, parents=(0, 1, 1, 1), days=1, documents=12, culprits=1),
+    "nineteen nodes, thirty days": replace(CITY, faults=EVERYTHING, culprits=1),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.sim.culprit import TRICKS, corrupt
 from tests.sim.faults import HARSH, Faults, schedule
 from tests.sim.invariants import settled, violations
 from tests.sim.node import DiskFull, Down, Node
@@ -18,7 +19,7 @@ LANES = (0, 1, 2, 2, 2, 3)
 @dataclass(frozen=True)
 class Plan:
     """What sort of run: `children[i]` is the parent of node i+1; of 10 roads `ferries` are slow
-    one-way ones; documents a day and node."""
+    one-way ones; documents a day and node; `culprits` begin to cheat at some time."""
 
     parents: tuple[int, ...] = (0, 1)
     days: float = 1.0
@@ -27,6 +28,7 @@ class Plan:
     ferries: int = 2
     suite: str = "sim"
     poll: float = HOUR
+    culprits: int = 0
 
 
 CITY = Plan(parents=(0, *(1,) * 17), days=30, documents=3.0, poll=6 * HOUR)
@@ -65,6 +67,9 @@ def build(seed: int, plan: Plan) -> Run:
         run.roads.append(sort(world, wire, child, parent, every))
     for node in nodes:
         _office(world, node, plan)
+    for node in world.chance.sample(nodes, plan.culprits):
+        trick = world.chance.choice([*TRICKS])
+        world.at(world.chance.random() * plan.days * DAY, corrupt, node, trick)
     schedule(world, nodes, [road.wire for road in run.roads], plan.faults, plan.days * DAY)
     return run
 

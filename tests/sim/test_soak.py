@@ -25,7 +25,7 @@ FAULTS = (
     "restore",
     "keys changed",
 )
-SHARES = dict(zip(PLANS, (0.2, 0.1, 0.2, 0.1, 0.1, 0.1, 0.2), strict=True))
+SHARES = dict(zip(PLANS, (0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2), strict=True))
 
 
 @pytest.mark.parametrize("name", PLANS)

@@ -31,11 +31,11 @@ class World:
         self.chance = random.Random(seed)
         self.counts = Counter[str]()
         self.most = MAX_EVENTS
-        self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._events: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._serial = 0
         self._history = blake2b(digest_size=16)
 
-    def at(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
+    def at(self, delay: float, action: Callable[..., object], *arguments: Any) -> None:
         """Do this after so many seconds; of two at the same moment the first asked goes first."""
         self._serial += 1
         heapq.heappush(self._events, (self.now + delay, self._serial, action, arguments))
