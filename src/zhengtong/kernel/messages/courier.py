@@ -23,9 +23,9 @@ from zhengtong.kernel.bell import Bell, ring
 from zhengtong.kernel.engine import plain_errors
 from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.messages import certified
-from zhengtong.kernel.messages.dial import Dial, Unreachable
+from zhengtong.kernel.messages.dial import Answer, Dial, Unreachable
 from zhengtong.kernel.messages.doorbell import Doorbell
-from zhengtong.kernel.messages.exchange import accept, compose, rewind, to_say
+from zhengtong.kernel.messages.exchange import Streamed, accept, rewind, stream, to_say
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.wire.errors import WireError
@@ -116,15 +116,17 @@ class Courier(threading.Thread):
     def _stream(self, lane: int) -> bool:
         """Turns in one lane while either side has more, unless a more urgent one waits."""
         moved, flowing = False, False
-        under_way: Future[bytes] | None = None
+        under_way: Future[Answer] | None = None
         while not self._stopping.is_set():
             answer = under_way.result() if under_way else self._post(lane)
             under_way = self.road.submit(self.dial.post, self._batch(lane)) if flowing else None
             try:
-                accepted = accept(answer)
+                accepted = accept(answer.head, answer.read)
             except WireError as error:
                 self._refusing = error
                 raise
+            finally:
+                answer.close()
             if accepted.moved:
                 moved = True
                 ring()
@@ -139,13 +141,13 @@ class Courier(threading.Thread):
         self._dial_at = time.monotonic() + (LOOK_SELDOM if self.doorbell.open else LOOK_AGAIN)
         return moved
 
-    def _post(self, lane: int) -> bytes:
+    def _post(self, lane: int) -> Answer:
         return self.dial.post(self._batch(lane))
 
-    def _batch(self, lane: int) -> bytes:
+    def _batch(self, lane: int) -> Streamed:
         refusing, self._refusing = self._refusing, None
         room = self.dial.room
-        return compose(self.parent, lane, refusing=refusing, room=room, wanted=room)
+        return stream(self.parent, lane, refusing=refusing, room=room, wanted=room)
 
     def _leads(self) -> bool:
         """Whether we are the one to dial. Renewing at every dial would cost each a write."""

@@ -7,6 +7,8 @@ A road calls `to_say`, `compose`, `accept` and, when it has lost something, `rew
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -14,10 +16,24 @@ from zhengtong import __version__
 from zhengtong.kernel import moment
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.store import DatabaseStore
+from zhengtong.wire.batch import MAX_BATCH, encode_head
+from zhengtong.wire.beside import Beside, Read
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.exchange import WHOLE_BATCH, Accepted, Exchange
 
-__all__ = ["WHOLE_BATCH", "Accepted", "accept", "answer", "compose", "links", "rewind", "to_say"]
+__all__ = [
+    "WHOLE_BATCH",
+    "Accepted",
+    "Streamed",
+    "accept",
+    "answer",
+    "answer_streamed",
+    "compose",
+    "links",
+    "rewind",
+    "stream",
+    "to_say",
+]
 
 
 def links() -> Exchange:
@@ -39,15 +55,47 @@ def compose(
     return links().compose(peer, lane, refusing=refusing, room=room, wanted=wanted)
 
 
-def accept(data: bytes) -> Accepted:
+def accept(data: bytes, beside: Read | None = None) -> Accepted:
     """Take in a batch from any neighbour. Raises WireError when it is refused as a whole."""
-    return links().accept(data)
+    return links().accept(data, beside)
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A batch on its way: its head, and what is beside its letters, fetched as it is sent."""
+
+    head: bytes
+    bulks: tuple[Beside, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.head) + sum(map(len, self.bulks))
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.head
+        for bulk in self.bulks:
+            yield bytes(bulk)
+
+
+def stream(
+    peer: str, lane: int, *, refusing: WireError | None = None, room: int = 0, wanted: int = 0
+) -> Streamed:
+    """As `compose`, for a road that need not hold the whole batch."""
+    batch = links().collect(peer, lane, refusing, room, wanted)
+    bulks = tuple(letter.bulk for letter in batch.letters if letter.bulk)
+    return Streamed(encode_head(batch, own_keys()), bulks)
 
 
 def answer(data: bytes) -> bytes:
     """The parent's side of a dial: take what comes, give what waits in the same lane."""
     accepted = accept(data)
-    return compose(accepted.peer, accepted.lane, room=accepted.room)
+    return compose(accepted.peer, accepted.lane, room=min(accepted.room, MAX_BATCH))
+
+
+def answer_streamed(head: bytes, beside: Read) -> Streamed:
+    """The same on a road that streams what is beside the letters."""
+    accepted = accept(head, beside)
+    return stream(accepted.peer, accepted.lane, room=accepted.room)
 
 
 def to_say(peer: str) -> tuple[int, ...]:

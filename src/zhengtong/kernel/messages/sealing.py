@@ -37,7 +37,7 @@ from zhengtong.wire.link import Numbered
 SHA_256 = -16
 BATCH = 100
 BATCH_BYTES = 8 << 20
-"""How much one transaction numbers: pieces of files would otherwise fill the memory."""
+"""How much one transaction numbers; the pieces of files are not held, only hashed."""
 AHEAD = 400
 """Sealed but not yet receipted letters of one lane: enough to keep a road busy, no more."""
 CANNOT_BE_SEALED = (WireError, FileNotFoundError, facts.UnknownKind, facts.MalformedFact)
@@ -70,6 +70,7 @@ def _seal_for(neighbour: Neighbour) -> bool:
         Letter.objects.filter(neighbour=neighbour, waiting=True)
         .exclude(lane__in=full.values("lane"))
         .select_related("message")
+        .defer("bulk")
         .order_by("lane", "id")[:BATCH]
     )
     letters = _few(letters)
@@ -84,11 +85,7 @@ def _few(letters: list[Letter]) -> list[Letter]:
     """The first of these, no more than one transaction should seal."""
     taken, size = list[Letter](), 0
     for letter in letters:
-        size += (
-            pieces.PIECE
-            if _is_piece(letter.message)
-            else len(letter.message.body) + len(letter.envelope)
-        )
+        size += len(letter.message.body) + len(letter.envelope)
         if taken and size > BATCH_BYTES:
             break
         taken.append(letter)
@@ -141,7 +138,8 @@ def _promote(neighbour: Neighbour) -> None:
     That is whatever waits about the same record, and the pieces of the files it speaks of: a
     reminder that came before its document would find nothing to remind of.
     """
-    waiting = Letter.objects.filter(neighbour=neighbour, waiting=True).select_related("message")
+    waiting = Letter.objects.filter(neighbour=neighbour, waiting=True)
+    waiting = waiting.select_related("message").defer("bulk")
     lanes = sorted(set(waiting.order_by().values_list("lane", flat=True).distinct()))
     for lane in lanes[:-1]:
         done: set[str] = set()
@@ -219,6 +217,7 @@ def _sent(
         leaf=number.leaf,
         envelope=sealed.envelope,
         disclosure=b"" if _is_piece(letter.message) else sealed.disclosure,
+        bulk=_is_piece(letter.message),
         at=now,
     )
 
@@ -238,10 +237,9 @@ def _is_piece(message: Message) -> bool:
 
 def _prepare(letter: Letter, audience: Audience, *, together: bool) -> Unsigned:
     message = letter.message
-    fact = bytes(message.body)
+    fact, suite = bytes(message.body), own_keys().suite
     told = facts.decode(message.kind, fact)
-    if isinstance(told, pieces.FilePiece):
-        fact = pieces.enclose(told)
+    bulk = pieces.sealed(told) if isinstance(told, pieces.FilePiece) else b""
     content = Content(
         message_id=message.pk,
         kind=message.kind,
@@ -254,6 +252,7 @@ def _prepare(letter: Letter, audience: Audience, *, together: bool) -> Unsigned:
         files=tuple(
             FileRef(item.name, item.size, _file_hash(item.sha256)) for item in facts.files_of(told)
         ),
+        bulk_hash=suite.hash(bulk) if bulk else b"",
     )
     prepared = prepare(content, own_keys(), audience, os.urandom, together=together)
     if len(prepared.body) + len(prepared.protected) + SIGNATURE_ROOM > MAX_ENVELOPE:

@@ -14,7 +14,7 @@ from django.db.models import F, Min, QuerySet
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
-from zhengtong.kernel.messages import delivery, transit
+from zhengtong.kernel.messages import delivery, pieces, transit
 from zhengtong.kernel.messages.delivery import storable
 from zhengtong.kernel.messages.identity import accepted_cards, card_of, finder, own_keys
 from zhengtong.kernel.messages.logbook import DatabaseTiles
@@ -30,7 +30,8 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.routes import brought_by
-from zhengtong.wire.batch import MAX_BATCH, NO_CHAIN, Batch, Head, Letter, Refused, Witnessed
+from zhengtong.wire.batch import MAX_ROOM, NO_CHAIN, Batch, Head, Letter, Refused, Witnessed
+from zhengtong.wire.envelope import Opened
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH
 from zhengtong.wire.keys import FindCard
@@ -145,14 +146,18 @@ class DatabaseStore:
 
     def letters(self, peer: str, lane: int, after: int, limit: int) -> list[Letter]:
         rows = Sent.objects.filter(neighbour=self._row(peer), lane=lane, sequence__gt=after)
-        found = rows.order_by("sequence").values_list("sequence", "envelope")[:limit]
-        letters, size = list[Letter](), 0
-        for number, envelope in found.iterator(chunk_size=16):
-            letters.append(Letter(number, bytes(envelope)))
+        wanted = ("sequence", "envelope", "bulk", "letter_id")
+        found = rows.order_by("sequence").values_list(*wanted)[:limit]
+        taken, size = list[tuple[int, bytes, int]](), 0
+        for number, envelope, bulk, letter in found.iterator(chunk_size=16):
             size += len(envelope)
-            if size > MAX_BATCH:  # more than one batch can carry: leave the rest in the table
+            if taken and size > MAX_ROOM:  # more than a batch can carry: leave the rest
                 break
-        return letters
+            taken.append((number, bytes(envelope), letter if bulk else 0))
+        beside = pieces.bulks_of([letter for _, _, letter in taken if letter])
+        return [
+            Letter(number, envelope, beside.get(letter, b"")) for number, envelope, letter in taken
+        ]
 
     def sent(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
         return self._marks(Sent, peer, lane, first, last)
@@ -162,6 +167,9 @@ class DatabaseStore:
 
     def deliver(self, peer: str, letters: Sequence[Incoming]) -> Mapping[int, WireError]:
         return delivery.deliver(self._row(peer), letters)
+
+    def take_bulk(self, opened: Opened, sealed: bytes) -> None:
+        delivery.take_bulk(opened, sealed)
 
     def take(self, peer: str, lane: int, letters: Sequence[Arrived]) -> None:
         delivery.keep(self._row(peer), lane, letters)
