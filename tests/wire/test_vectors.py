@@ -16,6 +16,7 @@ import pytest
 from tests.wire import builders, stranger, stranger_judge, stranger_suites
 from tests.wire.forgeries import FORGERIES
 from zhengtong.wire import authority, timestamp
+from zhengtong.wire.bulk import open_bulk
 from zhengtong.wire.envelope import open_envelope
 from zhengtong.wire.evidence_check import verify
 
@@ -125,6 +126,19 @@ def test_envelopes(v: Vectors) -> None:
         assert body[2] == [[name, size, octets(digest)] for name, size, digest in content["files"]]
     salt = stranger.decode(octets(case["alone"]["disclosure"]))[0].hex()
     assert salt == case["drawn"].get("salt", salt)
+
+
+def test_bulks(v: Vectors) -> None:
+    case = v.read("bulks")
+    _, body = stranger.batch(octets(case["batch"]), v.known, "fugou")
+    ((_, data, bulk),) = body["letters"]
+    assert (data, bulk) == (octets(case["envelope"]), octets(case["sealed"]))
+    claims = stranger.envelope(data, v.known)
+    assert claims[-70008] == stranger.h(bulk)
+    if v.suite == "intl":
+        assert stranger.open_bulk(claims, bulk, octets(case["key"])) == octets(case["data"])
+    world: Any = builders.world(v.suite)
+    assert open_bulk(bulk, octets(case["key"]), world["CITY"].suite) == octets(case["data"])
 
 
 def test_chain(v: Vectors) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from zhengtong.wire import cbor, cose
+from zhengtong.wire.beside import Beside, Coming, Read
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.fields import Fields, to_microseconds
 from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys, check_node_id, signer_of
@@ -30,7 +31,10 @@ MAX_EPOCH = 999_999_999
 NO_EPOCH, FIRST_EPOCH = 0, 1
 CLOCK_TOLERANCE = timedelta(minutes=10)
 LANES = MAX_LANE + 1
-_ROOM_FOR_THE_REST = MAX_RECEIPTS + 128 * 1024
+MAX_ROOM = MAX_BATCH - MAX_RECEIPTS - 128 * 1024
+"""Bytes of a batch that letters may fill."""
+MAX_BULKS = 64 * 1024 * 1024
+"""Bytes beside the letters of one batch, where they are streamed; MAX_BATCH is for all else."""
 NO_CHAIN = bytes(32)
 
 
@@ -47,10 +51,19 @@ NO_LETTER = Head()
 
 @dataclass(frozen=True)
 class Letter:
-    """An envelope and its place in the gap-free sequence of its lane (from 1)."""
+    """An envelope and its place in the gap-free sequence of its lane (from 1).
+
+    `bulk` is what travels beside it, sealed, and is named by its header.
+    """
 
     sequence: int
     envelope: bytes
+    bulk: Beside = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in a batch."""
+        return len(self.envelope) + len(self.bulk) + 16
 
 
 @dataclass(frozen=True)
@@ -143,26 +156,41 @@ class Batch:
 
 
 def take_what_fits(letters: Iterable[Letter], room: int = MAX_BATCH) -> tuple[Letter, ...]:
-    """The leading letters that one batch of at most `room` bytes can carry; at least one."""
+    """The leading letters that one batch of at most `room` bytes can carry; at least one.
+
+    More than MAX_BATCH is room on a road that streams: for what is beside the letters.
+    """
     taken: list[Letter] = []
-    room = min(room, MAX_BATCH - _ROOM_FOR_THE_REST)
+    room, left = min(room, MAX_BULKS if room > MAX_BATCH else MAX_ROOM), MAX_ROOM
     for letter in letters:
-        room -= len(letter.envelope) + 16
-        if len(taken) == MAX_LETTERS or (taken and room < 0):
+        room -= letter.size
+        left -= len(letter.envelope) + 16
+        if len(taken) == MAX_LETTERS or (taken and min(room, left) < 0):
             break
         taken.append(letter)
     return tuple(taken)
 
 
 def encode_batch(batch: Batch, keys: NodeKeys) -> bytes:
-    """Sign a batch. Raises WireError if it breaks a limit that the receiver would hold."""
+    """A signed batch with what is beside its letters. Raises WireError; see encode_head."""
+    data = b"".join((encode_head(batch, keys), *(bytes(item.bulk) for item in batch.letters)))
+    if len(data) > MAX_BATCH:
+        raise WireError(Refusal.OVERSIZED, f"batch of {len(data)} bytes")
+    return data
+
+
+def encode_head(batch: Batch, keys: NodeKeys) -> bytes:
+    """A signed batch up to where that begins which is beside its letters.
+
+    Raises WireError if it breaks a limit that the receiver would hold.
+    """
     standing = batch.standing
     if standing.sender != keys.node:
         raise WireError(Refusal.MALFORMED, f"batch of {standing.sender}, keys of {keys.node}")
     _check_order(batch)
     body = cbor.encode(
         {
-            "letters": [[letter.sequence, letter.envelope] for letter in batch.letters],
+            "letters": [_written(letter) for letter in batch.letters],
             "receipts": batch.receipts,
             "refusals": [[r.sequence, r.code.value, r.detail[:MAX_DETAIL]] for r in batch.refusals],
             "checkpoint": batch.checkpoint,
@@ -204,18 +232,22 @@ def sign_standing(standing: Standing, body_hash: bytes, keys: NodeKeys) -> bytes
 
 
 def decode_batch(
-    data: bytes, find_card: FindCard, *, receiver: str, max_bytes: int = MAX_BATCH
+    data: bytes,
+    find_card: FindCard,
+    *,
+    receiver: str,
+    max_bytes: int = MAX_BATCH,
+    beside: Read | None = None,
 ) -> Batch:
     """Verify and read a batch addressed to `receiver`. Raises WireError.
 
     `find_card` knows the neighbours only. The bulk is parsed only after the signature holds for it.
+    What is beside the letters follows in `data`, or comes from `beside` (then `data` is the head).
     """
     if len(data) > max_bytes:
         raise WireError(Refusal.OVERSIZED, f"{len(data)} bytes, at most {max_bytes}")
     signed, at = cbor.read_bstr(data, 0)
     body, end = cbor.read_bstr(data, at)
-    if end != len(data):
-        raise WireError(Refusal.MALFORMED, f"{len(data) - end} bytes after the end")
     standing, card = read_standing(signed, find_card)
     if card.crypto.hash(body) != standing.body_hash:
         raise WireError(Refusal.BAD_SIGNATURE, "the body is not the one that was signed")
@@ -224,7 +256,7 @@ def decode_batch(
     fields = Fields(cbor.decode(body), "batch")
     batch = Batch(
         standing=standing,
-        letters=tuple(_read_letter(item) for item in fields.items("letters", MAX_LETTERS)),
+        letters=_read_letters(fields.items("letters", MAX_LETTERS), data[end:], beside),
         receipts=fields.octets_or_none("receipts"),
         refusals=tuple(_read_refused(item) for item in fields.items("refusals", MAX_REFUSALS)),
         checkpoint=fields.octets_or_none("checkpoint"),
@@ -313,11 +345,31 @@ def _check_order(batch: Batch) -> None:
         )
 
 
-def _read_letter(item: Any) -> Letter:
-    fields = Fields(item, "letter")
-    letter = Letter(fields.number(0), fields.octets(1))
-    fields.end()
-    return letter
+def _written(letter: Letter) -> list[Any]:
+    sizes = [len(letter.bulk)] if letter.bulk else []
+    return [letter.sequence, letter.envelope, *sizes]
+
+
+def _read_letters(items: list[Any], rest: bytes, beside: Read | None) -> tuple[Letter, ...]:
+    """The letters of a batch, and what travels beside them in the same order."""
+    letters, at, limit = [], 0, MAX_BATCH if beside is None else MAX_BULKS
+    for item in items:
+        fields = Fields(item, "letter")
+        size = fields.number(2, limit) if 2 in fields else 0
+        if 2 in fields and not size:
+            raise WireError(Refusal.MALFORMED, "letter: nothing beside it, and said so")
+        bulk: Beside = rest[at : at + size]
+        if size and beside is not None:
+            bulk = Coming(size, beside)
+        elif len(bulk) < size:
+            raise WireError(Refusal.TRUNCATED, f"{len(bulk)} bytes where {size} were announced")
+        letters.append(Letter(fields.number(0), fields.octets(1), bulk))
+        fields.end()
+        at += size
+        limit -= size
+    if len(rest) != (at if beside is None else 0):
+        raise WireError(Refusal.MALFORMED, "bytes after the end")
+    return tuple(letters)
 
 
 def _read_refused(item: Any) -> Refused:

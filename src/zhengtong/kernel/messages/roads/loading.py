@@ -54,7 +54,7 @@ class Load:
             self.level = max(self.level, header.level)
             counted = self.cargo.setdefault(str(batch.standing.lane), [0, 0])
             counted[0] += 1
-            counted[1] += len(letter.envelope)
+            counted[1] += letter.size
             self.marks[str(batch.standing.lane)] = letter.sequence
 
 
