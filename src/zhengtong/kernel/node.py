@@ -230,9 +230,10 @@ class _Reader:
         parent = self.text("parent", "name", pattern=NAME, remedy="give the parent node's name")
         if parent == name:
             self.fail("parent", "name", "a node cannot be its own parent; name the node above")
-        url = self.text("parent", "url")
-        self.check_url("parent", "url", url)
         road = self.choice("parent", "road", list(ROADS))
+        url = self.text("parent", "url", default="" if road == "ferry" else None)
+        if url or road != "ferry":  # where no line leads there may be no address
+            self.check_url("parent", "url", url)
         if road == "nats" and not self.tables.get("nats", {}).get("above"):
             self.fail(
                 "parent",

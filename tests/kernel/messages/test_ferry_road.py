@@ -28,11 +28,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     with durable_engine() as engine:
         made = City(tmp_path_factory.mktemp("city"), engine)
         made.site("centre")
-        made.site("fugou", "centre")
+        made.site("fugou", "centre", by_ferry=True)
         made.build({"centre": [CITY], "fugou": [COUNTY]})
         centre, fugou = made.sites["centre"], made.sites["fugou"]
-        centre.do("by_ferry", node="fugou")
-        fugou.do("by_ferry", node="centre")
+        choose_ferry(centre, fugou)
         carry(centre, fugou)
         carry(fugou, centre)
         yield made
@@ -57,6 +56,12 @@ class Said:
     status: int
     out: str
     errors: str
+
+
+def choose_ferry(site: Site, child: Site) -> None:
+    """As the administrator of the parent does it; the child's own file says so."""
+    done = Said(*site.do("zhengtong", words=["node", "road", child.name, "ferry"]))
+    assert done.status == 0, done
 
 
 def ferry(site: Site, *words: str | Path) -> Said:
@@ -384,6 +389,10 @@ def test_with_nothing_to_say_no_disc_is_made(city: City) -> None:
     done = ferry(centre, "export", "fugou", "--to", centre.folder.parent / "empty")
     assert done.status == 1
     assert "不必制作" in done.errors
+    known = len(states(centre))
+    again = ferry(centre, "export", "fugou", "--to", centre.folder.parent / "empty")
+    assert "不必制作" in again.errors, "to have asked is no reason for a disc"
+    assert len(states(centre)) == known
 
 
 # ── memory ──
