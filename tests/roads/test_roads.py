@@ -200,18 +200,18 @@ def test_a_cut_of_half_a_minute(road: Road) -> None:
     for start in range(2):
         road.cut(county)
         for lane in LANES:
-            centre.do("post_lane", node=COUNTY, lane=lane, number=500, mark=f"long{start}")
-            county.do("post_lane", node="centre", lane=lane, number=500, mark=f"long{start}")
+            centre.do("post_lane", node=COUNTY, lane=lane, number=150, mark=f"long{start}")
+            county.do("post_lane", node="centre", lane=lane, number=150, mark=f"long{start}")
         time.sleep(35)
         road.heal(county)
         await_(
             road,
-            lambda mark=f"long{start}": in_order(county, "centre", mark, 500),  # type: ignore[misc]
+            lambda mark=f"long{start}": in_order(county, "centre", mark, 150),  # type: ignore[misc]
             "everything from the centre",
         )
         await_(
             road,
-            lambda mark=f"long{start}": in_order(centre, COUNTY, mark, 500),  # type: ignore[misc]
+            lambda mark=f"long{start}": in_order(centre, COUNTY, mark, 150),  # type: ignore[misc]
             "everything from the county",
         )
     rest(road)

@@ -41,7 +41,7 @@ class Nats:
 
     `url`: where our courier finds it; `leaves`: where it takes the servers of nodes below;
     `above`: where it attaches to the server of the node above. `server` is the program, if
-    `zhengtong serve` is to run it. `tls`: a folder with cert.pem, key.pem and ca.pem.
+    `zhengtong serve` is to run it. `tls`: a folder with TLS files, such as `keys`.
     """
 
     url: str
@@ -251,7 +251,12 @@ class _Reader:
         if url.rpartition(":")[0].strip("[]") not in LOOPBACK:
             self.fail("nats", "url", "the courier's server runs on this machine; write 127.0.0.1")
         leaves, above = self.place("leaves", ""), self.place("above", "")
-        tls = self.file(home, "nats", "tls", "the folder with cert.pem, key.pem and ca.pem")
+        tls = self.file(
+            home,
+            "nats",
+            "tls",
+            "the folder with tls.pem, tls-key.pem and authority.pem, such as keys",
+        )
         for key, place in (("leaves", leaves), ("above", above)):
             if place and not tls and place.rpartition(":")[0].strip("[]") not in LOOPBACK:
                 self.fail("nats", key, "between machines the line needs TLS; say `tls` as well")
