@@ -11,7 +11,6 @@ from zhengtong.kernel.messages.models import Letter, LinkLane, Neighbour, Sent
 from zhengtong.kernel.messages.pieces import PIECE, FilePiece
 from zhengtong.kernel.messages.roads import ferry
 from zhengtong.kernel.messages.roads.commands import ROAD
-from zhengtong.kernel.messages.roads.links import note_parent_road
 from zhengtong.kernel.messages.roads.models import State, Voyage
 
 
@@ -34,7 +33,6 @@ class Waiting:
 
 def waiting() -> list[Waiting]:
     """Every neighbour that no line leads to, those first for whom something waits."""
-    note_parent_road()
     found = []
     for neighbour in Neighbour.objects.filter(suspended=False, road=ROAD).order_by("name"):
         row = Waiting(neighbour)
