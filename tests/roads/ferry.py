@@ -42,6 +42,7 @@ class FerryRoad(Road):
         self.ways: dict[str, tuple[Way, Way]] = {}
         self.closed: set[str] = set()
         self._sticks = itertools.count(1)
+        self._next = 0.0
 
     def lay(self) -> None:
         for child in self.children:
@@ -55,11 +56,15 @@ class FerryRoad(Road):
             self.ways[child.name] = (Way(child.parent, child), Way(child, child.parent))
 
     def step(self) -> None:
+        """Once a second, so that the nodes may also work."""
+        if time.monotonic() < self._next:
+            return
         for name, ways in self.ways.items():
             for way in ways:
                 self._make(way)
                 if name not in self.closed:
                     self._bring(way)
+        self._next = time.monotonic() + 1
 
     def cut(self, child: Site) -> None:
         """The carrier does not go."""
