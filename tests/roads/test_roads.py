@@ -197,23 +197,14 @@ def test_a_cut_of_half_a_minute(road: Road) -> None:
     """Longer than every wait on the way: leases, fetches, redelivery, the pause of an idle link."""
     centre, county, _ = sites(road)
     met(road)
-    for start in range(2):
-        road.cut(county)
-        for lane in LANES:
-            centre.do("post_lane", node=COUNTY, lane=lane, number=150, mark=f"long{start}")
-            county.do("post_lane", node="centre", lane=lane, number=150, mark=f"long{start}")
-        time.sleep(35)
-        road.heal(county)
-        await_(
-            road,
-            lambda mark=f"long{start}": in_order(county, "centre", mark, 150),  # type: ignore[misc]
-            "everything from the centre",
-        )
-        await_(
-            road,
-            lambda mark=f"long{start}": in_order(centre, COUNTY, mark, 150),  # type: ignore[misc]
-            "everything from the county",
-        )
+    road.cut(county)
+    for lane in LANES:
+        centre.do("post_lane", node=COUNTY, lane=lane, number=150, mark="long")
+        county.do("post_lane", node="centre", lane=lane, number=150, mark="long")
+    time.sleep(35)
+    road.heal(county)
+    await_(road, lambda: in_order(county, "centre", "long", 150), "everything from the centre")
+    await_(road, lambda: in_order(centre, COUNTY, "long", 150), "everything from the county")
     rest(road)
 
 
