@@ -40,11 +40,11 @@ class Ends:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        started = []
+        started: list[subprocess.Popen[bytes]] = []
         try:
             for node in (self.centre, self.county):
                 with (node.home / "nats.log").open("wb") as log:
-                    command = [SERVER, "-c", node.home / "nats" / "server.conf"]
+                    command = [str(SERVER), "-c", str(node.home / "nats" / "server.conf")]
                     started.append(subprocess.Popen(command, stdout=log, stderr=log))
             yield
         finally:
