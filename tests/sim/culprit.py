@@ -29,10 +29,15 @@ class Culprit(Exchange):
     trick: Trick = lambda exchange, batch: batch
     cheated: list[str] = None  # type: ignore[assignment]
 
-    def _compose(
-        self, name: str, lane: int, refusing: WireError | None, room: int, wanted: int
+    def next_batch(
+        self,
+        name: str,
+        lane: int,
+        refusing: WireError | None = None,
+        room: int = 0,
+        wanted: int = 0,
     ) -> Batch:
-        batch = super()._compose(name, lane, refusing, room, wanted)
+        batch = super().next_batch(name, lane, refusing, room, wanted)
         changed = self.trick(self, batch)
         if changed is None:
             return batch

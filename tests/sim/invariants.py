@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from tests.sim.node import Document, Node
 from zhengtong.wire import merkle
-from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.errors import WireError
+from zhengtong.wire.intake import LETTERS_LOST
 from zhengtong.wire.link import Held
 from zhengtong.wire.receipts import Event, verify
 from zhengtong.wire.witness import RESTARTED, ROLLED_BACK, UNVERIFIED
 
-ACCUSATIONS = (Refusal.SEQUENCE_MISMATCH.value, Refusal.FORKED_LOG.value)
 AFTER_A_RESTORE = (RESTARTED, ROLLED_BACK, UNVERIFIED)
 
 
@@ -29,6 +29,7 @@ def violations(nodes: list[Node]) -> list[str]:
             found += node.order()
             found += _receipts(node)
             found += _log(node)
+            found += _holes(node)
             found += _alarms(node, nodes)
     for node, other in _links(nodes):
         found += _chains(node, other)
@@ -70,7 +71,7 @@ def _dead(node: Node) -> set[object]:
 
 def _forgotten(node: Node, document: Document) -> bool:
     """Written after the backup that its node had to go back to."""
-    return any(taken <= document.at for taken in node.restored_to)
+    return any(began <= document.at for began, _ in node.undone)
 
 
 def _receipts(node: Node) -> Iterator[str]:
@@ -111,6 +112,18 @@ def _log(node: Node) -> Iterator[str]:
         yield f"the log of {node.name}, epoch {epoch}, is damaged"
 
 
+def _holes(node: Node) -> Iterator[str]:
+    """Where a letter is missing, people know of it."""
+    for (peer, lane), row in node.store.lane_rows.items():
+        numbers = range(1, row.received.number + 1)
+        if (peer, LETTERS_LOST) not in node.store.alarms:
+            yield from (
+                f"{node.name} lacks {peer} {lane} {number} and says nothing"
+                for number in numbers
+                if (peer, lane, number) not in node.store.incoming
+            )
+
+
 def _chains(node: Node, other: Node) -> Iterator[str]:
     for row in node.store.lanes(other.name):
         there = other.store.lane_rows.get((node.name, row.lane))
@@ -125,12 +138,12 @@ def _witness(node: Node, other: Node) -> Iterator[str]:
     """What a node has verified of a neighbour's log is what stands in that log."""
     seen = node.store.peers[other.name].seen
     if seen.epoch not in other.store.sizes:
-        if seen.epoch and not other.restored_to:
+        if seen.epoch and not other.undone:
             yield f"{node.name} has seen an epoch {seen.epoch} of {other.name}"
         return
     log = other.store.past_log(seen.epoch)
     for size, root in seen.roots:
-        if (size > log.size or log.root(size) != root) and not other.restored_to:
+        if (size > log.size or log.root(size) != root) and not other.undone:
             yield f"{node.name} has seen another log of {other.name} at {size}"
             return
 
@@ -141,6 +154,8 @@ def _alarms(node: Node, nodes: list[Node]) -> Iterator[str]:
         other = by_name[peer]
         if not other.honest:
             continue
-        restored = node.restored_to or other.restored_to
-        if code in ACCUSATIONS or not (code in AFTER_A_RESTORE and restored):
+        restored = [code for end in (node, other) if end.undone for code in AFTER_A_RESTORE]
+        if node.undone and other.undone:
+            restored.append(LETTERS_LOST)
+        if code not in restored:
             yield f"{node.name} accuses {peer} of {code}: {alarm.detail}"

@@ -67,7 +67,10 @@ class Entered:
 
 
 class Node:
-    """`told` are the documents its people wrote and were told were safe, in that order."""
+    """`told` are the documents its people wrote and were told were safe, in that order.
+
+    `undone` are the times, from and to, that were lost whenever it was restored from a backup.
+    """
 
     def __init__(self, world: World, name: str, suite: str = "sim") -> None:
         self.world, self.name = world, name
@@ -96,7 +99,7 @@ class Node:
         self.honest = True
         self.crash_after = 0
         self.lives = 0
-        self.restored_to: list[float] = []
+        self.undone: list[tuple[float, float]] = []
         self.told: list[Document] = []
         self.complaints: list[str] = []
         self.on_rise: list[Callable[[], None]] = []
@@ -251,7 +254,7 @@ class Node:
         for name, table in self._tables().items():
             dict.clear(table)
             dict.update(table, backup[name])
-        self.restored_to.append(taken_at)
+        self.undone.append((taken_at, self.world.now))
         self.world.note("restore", self.name, round(taken_at))
         self.begin_anew()
 
@@ -259,4 +262,4 @@ class Node:
         with self.store.transaction():
             for peer in list(self.store.peers.values()):
                 self.store.peers[peer.name] = replace(peer, met=False)
-            self.exchange.begin_anew(list(self.store.peers))
+            self.exchange.begin_anew()

@@ -8,7 +8,7 @@ from functools import partial
 from tests.sim.node import DiskFull, Down, Node
 from tests.sim.world import HOUR, MINUTE, Wire, World
 from zhengtong.wire.errors import WireError
-from zhengtong.wire.link import retry_after
+from zhengtong.wire.link import pause_after, retry_after
 
 EXPRESS, REGULAR = (0, 1), (2, 3)
 TIMEOUT = 30.0
@@ -113,7 +113,8 @@ class Courier:
         self.lost, self.failures, self.flying, self.serial = True, 0, 0, 0
         self.refusing: WireError | None = None
         self.flowing = False
-        self.waits = False
+        self.waits = self.asked = False
+        self.fruitless = 0
         self.poll_at = 0.0
 
     def start(self) -> None:
@@ -144,6 +145,7 @@ class Courier:
 
     def _dial(self, lane: int) -> None:
         child, road = self.road.child, self.road
+        self.asked = lane in self.called
         self.called.discard(lane)
         refusing, self.refusing = self.refusing, None
         room = int(road.wire.bandwidth * TURN)
@@ -197,15 +199,22 @@ class Courier:
         self.flowing = lane in accepted.waiting or lane in ours
         if min({*ours, lane} & {*self.lanes}) < lane:
             self.flowing = False
+        asked = self.asked or not {*self.lanes}.isdisjoint((*accepted.waiting, *ours))
+        self.fruitless = self.fruitless + 1 if asked and not accepted.moved else 0
+        if pause := pause_after(self.fruitless, self.world.chance.random).total_seconds():
+            self.flowing = False
+            self._pause(pause)
         self.road.call(accepted.waiting)
 
     def _failed(self, why: str) -> None:
         self.flying, self.lost, self.flowing = 0, True, False
         self.failures += 1
         self.world.note("failed", self.road.child.name, self.lanes[0], why)
-        pause = retry_after(self.failures, self.world.chance.random).total_seconds()
+        self._pause(retry_after(self.failures, self.world.chance.random).total_seconds())
+
+    def _pause(self, seconds: float) -> None:
         self.waits = True
-        self.world.at(pause, self._again, self.road.child.lives)
+        self.world.at(seconds, self._again, self.road.child.lives)
 
     def _again(self, life: int) -> None:
         if life == self.road.child.lives:
@@ -250,7 +259,7 @@ class BatchRoad(Road):
 
     def _overdue(self, end: Node, other: Node) -> bool:
         rows = end.store.lanes(other.name)
-        waits = any(row.numbered.number > row.receipted for row in rows)
+        waits = any(not row.placed or row.numbered.number > row.receipted for row in rows)
         waits = waits or not end.store.peer(other.name).met
         return waits and self.world.now - self.heard_at[end.name] > 5 * self.every
 

@@ -113,9 +113,9 @@ def test_nobody_holds_more_than_was_given() -> None:
 
 
 def test_nobody_can_push_the_name_of_our_log_beyond_all_names() -> None:
-    """A neighbour that says it knows our log of the year 10000 is alarmed about, not believed."""
+    """A neighbour that says it knows our log of the year 3871 is alarmed about, not believed."""
     child, parent = pair()
-    liar = Standing("parent", "child", 2, child.exchange.now(), 2**52, seen=Witnessed(2**53 - 1))
+    liar = Standing("parent", "child", 2, child.exchange.now(), 2**52, seen=Witnessed(999_999_999))
     child.exchange.accept(encode_batch(Batch(liar), parent.keys))
     assert child.store.log()[0] == 1
     assert ("parent", "log_rolled_back") in child.store.alarms

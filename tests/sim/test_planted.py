@@ -16,6 +16,7 @@ from tests.sim.scenario import Plan, build, finish
 from zhengtong.wire import link, witness
 from zhengtong.wire.batch import Head
 from zhengtong.wire.exchange import Exchange
+from zhengtong.wire.intake import Intake
 from zhengtong.wire.link import Arrived, Lane, Mark
 from zhengtong.wire.memory import Disk, MemoryStore
 
@@ -58,15 +59,15 @@ def skips_fsync(patch: Patch) -> None:
 
 def accepts_a_gap(patch: Patch) -> None:
     """Whatever number comes is taken for the next."""
-    taken = Exchange._take_letters
+    taken = Intake.letters
 
-    def take(self: Exchange, state: Lane, card: Any, letters: Any, *rest: Any) -> Lane:
+    def take(self: Intake, state: Lane, peer: Any, batch: Any, letters: Any) -> Lane:
         if letters and letters[0].letter.sequence > state.received.number + 1:
             received = Head(letters[0].letter.sequence - 1, state.received.chain)
             state = replace(state, received=received)
-        return taken(self, state, card, letters, *rest)
+        return taken(self, state, peer, batch, letters)
 
-    patch.setattr(Exchange, "_take_letters", take)
+    patch.setattr(Intake, "letters", take)
 
 
 def receipts_without_storing(patch: Patch) -> None:
@@ -127,10 +128,10 @@ def keeps_the_old_log(patch: Patch) -> None:
         with self.store.transaction():
             for peer, row in ((key[0], row) for key, row in list(self.store.lane_rows.items())):
                 self.store.peers[peer] = replace(self.store.peers[peer], met=False)
-                self.store.save_lane(link.restored(row, self.exchange.now()))
+                self.store.save_lane(link.restored(row))
 
     patch.setattr(Node, "begin_anew", without)
-    patch.setattr(witness, "own_log", lambda store, *_: store.log())
+    patch.setattr(witness, "proves_rollback", lambda *_: False)
 
 
 def mixes_up_lanes(patch: Patch) -> None:
@@ -156,13 +157,13 @@ def chains_by_number_only(patch: Patch) -> None:
 
 def forgets_whose_turn(patch: Patch) -> None:
     """Counters do not grow, so whatever was said after the first batch passes for a repeat."""
-    compose = Exchange._compose
+    compose = Exchange.next_batch
 
-    def still(self: Exchange, *arguments: Any) -> Any:
-        batch = compose(self, *arguments)
+    def still(self: Exchange, *arguments: Any, **options: Any) -> Any:
+        batch = compose(self, *arguments, **options)
         return replace(batch, standing=replace(batch.standing, counter=1))
 
-    patch.setattr(Exchange, "_compose", still)
+    patch.setattr(Exchange, "next_batch", still)
 
 
 def reorders_the_outbox(patch: Patch) -> None:
@@ -183,12 +184,12 @@ def loses_receipts(patch: Patch) -> None:
 
 def answers_only_once(patch: Patch) -> None:
     """A repeat does not bring its receipt again."""
-    taken = Exchange._take_letters
+    taken = Intake.letters
 
-    def take(self: Exchange, state: Lane, *rest: Any) -> Lane:
+    def take(self: Intake, state: Lane, *rest: Any) -> Lane:
         return replace(taken(self, state, *rest), answered=state.answered)
 
-    patch.setattr(Exchange, "_take_letters", take)
+    patch.setattr(Intake, "letters", take)
 
 
 def forgets_what_has_come(patch: Patch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from dataclasses import replace
 
@@ -9,21 +10,12 @@ import pytest
 
 from tests.sim import suite as suite  # registers the suite of simulated nodes
 from tests.sim.culprit import TRICKS, corrupt
-from tests.sim.faults import HARSH, NONE
+from tests.sim.faults import NONE
+from tests.sim.plans import DIALLED, PLANS, SHORT, plan_of, repeat, words
 from tests.sim.scenario import Plan, Run, build, play
 from tests.sim.world import DAY, Restless
 
-SHORT = Plan(days=0.25, documents=24, faults=replace(HARSH, weeks=0))
 PARTS, SEEDS = 8, 15
-
-
-def repeat(run: Run) -> str:
-    """What is wrong, and the line that shows it again."""
-    city = " --city" if len(run.nodes) > 3 else ""
-    return (
-        f"{run.problems[:3]}; again: .venv/bin/python -m tests.sim {run.seed} "
-        f"--days {run.plan.days:g} --suite {run.plan.suite}{city}"
-    )
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -41,7 +33,7 @@ def test_the_same_holds_with_real_cryptography(seed: int) -> None:
 
 
 def test_a_good_road_loses_no_time() -> None:
-    run = play(1, replace(SHORT, faults=NONE, ferries=0))
+    run = play(1, replace(DIALLED, faults=NONE))
     assert not run.problems
     arrival = {key: entry.at for node in run.nodes for key, entry in node.inbox.items()}
     waits = [arrival[item.message] - item.at for node in run.nodes for item in node.told]
@@ -55,9 +47,19 @@ def test_one_seed_is_one_run() -> None:
     assert first.world.counts == again.world.counts
 
 
+@pytest.mark.parametrize("plan", [Plan(), *PLANS.values()])
+def test_a_failing_run_says_how_to_see_it_again(plan: Plan) -> None:
+    run = build(27, plan)
+    run.problems.append("a document is lost")
+    *_, told = repeat(run).partition("python -m tests.sim ")
+    seed, *rest = shlex.split(told)
+    assert (int(seed), plan_of(rest)) == (27, plan)
+    assert [*words(plan)] == rest
+
+
 def betrayed(seed: int, trick: str, days: float) -> tuple[Run, list[str]]:
     """A run in which the middle node begins to cheat; it may keep its neighbours busy for ever."""
-    run = build(seed, replace(SHORT, faults=NONE, ferries=0))
+    run = build(seed, replace(DIALLED, faults=NONE))
     run.world.run(0.1 * DAY)
     victims = corrupt(run.nodes[1], trick)
     run.world.most = 4000

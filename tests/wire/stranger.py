@@ -203,6 +203,10 @@ def batch(data: bytes, cards: Cards, receiver: str) -> tuple[dict[str, Any], dic
     numbers = [number for number, _ in fields["letters"]]
     need(numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else True)
     need(not numbers or (numbers[0] >= 1 and numbers[-1] <= said["sent"][0] <= said["high"]))
+    first, last = said["lost"]
+    if last:
+        need(1 <= first <= last and numbers in ([], [last + 1]))
+        need(said["sent"][0] == last + len(numbers))
     return said, fields
 
 

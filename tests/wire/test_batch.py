@@ -14,9 +14,11 @@ from zhengtong.wire import batch as batches
 from zhengtong.wire import cbor, cose
 from zhengtong.wire.batch import (
     MAX_BATCH,
+    MAX_EPOCH,
     Batch,
     Head,
     Letter,
+    Lost,
     Refused,
     Standing,
     Witnessed,
@@ -32,6 +34,7 @@ from zhengtong.wire.errors import Refusal, WireError
 pytestmark = pytest.mark.usefixtures("suite")
 
 numbers = st.integers(0, 2**53 - 1)
+epochs = st.integers(0, MAX_EPOCH)
 
 
 heads = st.builds(Head, numbers, st.binary(max_size=32))
@@ -54,9 +57,10 @@ def some_batches(draw: st.DrawFn) -> Batch:
             received=draw(heads),
             again=draw(st.booleans()),
             waiting=tuple(draw(st.lists(st.integers(0, 3), max_size=4))),
-            seen=Witnessed(draw(numbers), draw(numbers)),
+            seen=Witnessed(draw(epochs), draw(numbers)),
             room=draw(numbers),
             version=draw(st.text(max_size=40)),
+            epoch=draw(epochs),
         ),
         letters=tuple(Letter(first + i, envelope) for i, envelope in enumerate(envelopes)),
         receipts=draw(st.none() | st.binary(max_size=200)),
@@ -87,6 +91,51 @@ def test_a_batch_arrives_as_it_was_sent(sent: Batch) -> None:
     read = decode_batch(encode_batch(sent, CITY), find_card, receiver="fugou")
     standing = replace(read.standing, body_hash=b"")
     assert replace(read, standing=standing, signed=b"") == sent
+
+
+HEADS = {12: Head(12, bytes(32)), 13: Head(13, bytes(32))}
+
+
+@pytest.mark.parametrize(
+    ("lost", "letters", "sent"),
+    [((9, 12), (), 12), ((9, 12), (13,), 13), ((12, 12), (13,), 13)],
+)
+def test_behind_lost_numbers_one_letter_stands_or_none(
+    lost: tuple[int, int], letters: tuple[int, ...], sent: int
+) -> None:
+    said = batch(
+        lost=Lost(*lost),
+        letters=tuple(Letter(number, b"letter") for number in letters),
+        sent=HEADS[sent],
+        high=20,
+    )
+    read = decode_batch(encode_batch(said, CITY), find_card, receiver="fugou")
+    assert (read.standing.lost, read.letters) == (said.standing.lost, said.letters)
+
+
+@pytest.mark.parametrize(
+    ("lost", "letters", "sent"),
+    [
+        ((0, 12), (), 12),  # there is no letter 0
+        ((12, 9), (), 12),
+        ((9, 12), (), 13),  # not the chain from where to go on
+        ((9, 12), (12,), 12),  # lost, and yet here
+        ((9, 11), (13,), 13),
+        ((9, 11), (12, 13), 13),  # the chain at 12 is not said
+    ],
+)
+def test_lost_numbers_from_which_nobody_can_go_on_are_refused(
+    lost: tuple[int, int], letters: tuple[int, ...], sent: int
+) -> None:
+    said = batch(
+        lost=Lost(*lost),
+        letters=tuple(Letter(number, b"letter") for number in letters),
+        sent=HEADS[sent],
+        high=20,
+    )
+    with pytest.raises(WireError) as refused:
+        encode_batch(said, CITY)
+    assert refused.value.code is Refusal.MALFORMED
 
 
 def test_the_standing_of_a_batch_is_evidence_by_itself() -> None:

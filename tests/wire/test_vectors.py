@@ -185,6 +185,8 @@ def test_standings_and_batches(v: Vectors) -> None:
     said, body = stranger.batch(octets(batches["one_letter"]), v.known, "fugou")
     ((_, envelope),) = body["letters"]
     assert said["sent"] == [1, stranger.extend(bytes(32), stranger.h(envelope))]
+    said, body = stranger.batch(octets(batches["letters_lost"]), v.known, "fugou")
+    assert (said["epoch"], said["lost"], body["letters"][0][0]) == (1, [9, 12], 13)
     with pytest.raises(stranger.Wrong):
         stranger.batch(octets(batches["full"]), v.known, "shenqiu")
 

@@ -8,12 +8,17 @@ from typing import Any, cast
 import pytest
 
 from tests.wire.builders import CITY, CITY_CARD, FUGOU, FUGOU_CARD, NOW, SHENQIU, batch
-from zhengtong.wire import cbor, witness
+from zhengtong.wire import witness
 from zhengtong.wire.batch import Batch, Witnessed
-from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint, witnessed_at
+from zhengtong.wire.checkpoint import (
+    Checkpoint,
+    sign_checkpoint,
+    verify_checkpoint,
+    witnessed_at,
+)
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import NodeKeys
-from zhengtong.wire.link import REMEMBERED, Peer
+from zhengtong.wire.link import REMEMBERED, Lane, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.memory import MemoryTiles
 from zhengtong.wire.receipts import log_name
@@ -37,9 +42,13 @@ class Watcher:
     def keep_cosignature(self, peer: str, epoch: int, size: int, line: bytes) -> None:
         self.cosignatures.append((epoch, size))
 
-    def watch(self, shown: Any, at: datetime = NOW) -> None:
+    def lanes(self, peer: str) -> list[Lane]:
+        return []
+
+    def watch(self, shown: Any, at: datetime = NOW, epoch: int = 1) -> None:
         quiet: dict[str, Any] = {"checkpoint": None, "base": 0, "consistency": ()}
-        seen = batch(**(quiet | {"cosignature": None} | shown))
+        seen = batch(**(quiet | {"cosignature": None} | shown), epoch=epoch)
+        self.peer = witness.present(cast(Store, self), self.peer, seen)
         self.peer = witness.watch(cast(Store, self), self.peer, seen, CITY, at)
 
 
@@ -88,10 +97,12 @@ def test_a_log_that_only_grows_is_cosigned_every_time() -> None:
 def test_the_cosignature_says_when_and_holds_for_that_checkpoint_only() -> None:
     watched, watcher = met()
     assert watcher.peer.cosigned is not None
-    _, size, line = cbor.decode(watcher.peer.cosigned)
-    head = Checkpoint(log_name("fugou"), size, watched.log.root(size))
+    note, line = watcher.peer.cosigned.split(b"\xe2\x80\x94 zhoukou ")
+    line = b"\xe2\x80\x94 zhoukou " + line
+    head = verify_checkpoint(note, FUGOU_CARD)
+    assert head == Checkpoint(log_name("fugou"), 5, watched.log.root(5))
     assert witnessed_at(head, line, CITY_CARD) == NOW.replace(microsecond=0)
-    other = Checkpoint(log_name("fugou"), size, bytes(32))
+    other = Checkpoint(log_name("fugou"), 5, bytes(32))
     with pytest.raises(WireError) as refused:
         witnessed_at(other, line, CITY_CARD)
     assert refused.value.code is Refusal.BAD_SIGNATURE
@@ -144,11 +155,23 @@ def test_a_log_that_became_shorter_raises_an_alarm() -> None:
 
 def test_a_log_begun_anew_is_taken_up_and_told() -> None:
     _, watcher = met()
-    watcher.watch(Watched("anew").grow(2).show(epoch=2))
+    watcher.watch(Watched("anew").grow(2).show(epoch=2), epoch=2)
     assert watcher.alarms == [witness.RESTARTED]
     assert watcher.peer.seen.mark == Witnessed(2, 2)
-    watcher.watch(Watched().grow(9).show(epoch=1))
-    assert watcher.alarms[1:] == [witness.ROLLED_BACK]
+
+
+def test_an_empty_log_is_cosigned_too_so_that_its_name_is_proven() -> None:
+    watched, watcher = Watched(), Watcher()
+    watcher.watch(watched.show())
+    watched.cosigned_by(watcher)
+    assert watcher.peer.seen.mark == watched.of_us.witnessed == Witnessed(1, 0)
+    assert watched.show() == {}, "nothing new to show"
+
+
+def test_the_log_of_another_epoch_than_the_batch_is_refused() -> None:
+    with pytest.raises(WireError) as refused:
+        Watcher().watch(Watched().grow(9).show(epoch=1), epoch=2)
+    assert refused.value.code is Refusal.BAD_SIGNATURE
 
 
 def test_a_node_that_never_proves_its_growth_is_told_after_a_while() -> None:

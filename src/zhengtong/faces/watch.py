@@ -21,7 +21,7 @@ M = TypeVar("M")
 
 InThread = Callable[..., Awaitable[Any]]
 LOOK_EVERY = 1.0  # the bell does not reach other machines
-AT_MOST_EVERY = 0.05
+AT_MOST_EVERY = 0.1
 
 
 class Watch(Generic[K, M]):

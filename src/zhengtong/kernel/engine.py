@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import OperationalError, connection
-from django.db.models import Model, QuerySet
+from django.db.models import AutoField, Field, Model, QuerySet
 
 from zhengtong.kernel.errors import Unavailable
 
@@ -73,6 +73,35 @@ def locked_for_update(queryset: QuerySet[M], *, skip: bool = False) -> QuerySet[
     if connection.vendor == "sqlite":
         return queryset
     return queryset.select_for_update(of=("self",), skip_locked=skip)
+
+
+def insert_all(rows: Sequence[Model]) -> None:
+    """Insert new rows of one table, as bulk_create does, in half its time.
+
+    One prepared statement runs over all rows. Rows whose key the database gives do not learn it,
+    and no signal is sent.
+    """
+    if not rows:
+        return
+    table, quote = rows[0]._meta, connection.ops.quote_name
+    fields = [field for field in table.concrete_fields if not isinstance(field, AutoField)]
+    into = f"{quote(table.db_table)} ({', '.join(quote(str(field.column)) for field in fields)})"
+    places = ", ".join(["%s"] * len(fields))
+    statement = f"INSERT INTO {into} VALUES ({places})"  # noqa: S608 - the table's own names
+    columns = [_prepared(field, [getattr(row, field.attname) for row in rows]) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, list(zip(*columns, strict=True)))
+
+
+def _prepared(field: Field[Any, Any], values: list[Any]) -> list[Any]:
+    """The values of one column as the engine takes them."""
+    sort = field.get_internal_type()
+    if sort == "DateTimeField":  # many rows share a few moments
+        prepared = {value: field.get_db_prep_save(value, connection) for value in set(values)}
+        return [prepared[value] for value in values]
+    if sort in ("UUIDField", "JSONField"):
+        return [field.get_db_prep_save(value, connection) for value in values]
+    return values
 
 
 def checkpoint() -> None:

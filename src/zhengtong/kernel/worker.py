@@ -40,7 +40,7 @@ Job = Callable[[], bool]
 
 AT_A_TIME = 0.25
 """Seconds that one job may go on while it finds work, before the others have their turn."""
-LOOK_AGAIN = 0.1
+LOOK_AGAIN = 0.25
 """Seconds between two looks that find nothing: during a burst the bell rings for every batch."""
 
 

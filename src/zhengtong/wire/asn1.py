@@ -1,4 +1,4 @@
-"""DER (ITU-T X.690), as far as time stamps and their certificates need it.
+"""DER (ITU-T X.690), as far as certificates, their keys and time stamps need it.
 
 Reading is strict and shallow: one level at a time, shortest definite lengths only, so that nothing
 is ever parsed that nobody asked for.
@@ -125,6 +125,16 @@ def items(data: bytes) -> Iterator[Item]:
         at = end
 
 
+def signed_parts(data: bytes) -> tuple[Item, Item, bytes]:
+    """What was signed, with which algorithm, and the signature: the form of certificates, requests
+    and revocation lists (RFC 5280 §4.1, §5.1). Raises WireError."""
+    parts = read(data).inside()
+    found = parts.next(), parts.next(), parts.next().bits()
+    if parts.rest():
+        raise _malformed("data behind a signature")
+    return found
+
+
 def write(tag: int, *parts: bytes) -> bytes:
     """One element around these parts."""
     content = b"".join(parts)
@@ -132,6 +142,14 @@ def write(tag: int, *parts: bytes) -> bytes:
         return bytes((tag, len(content))) + content
     length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
     return bytes((tag, 0x80 | len(length))) + length + content
+
+
+def sequence(*parts: bytes) -> bytes:
+    return write(SEQUENCE, *parts)
+
+
+def write_bits(whole_bytes: bytes) -> bytes:
+    return write(BITS, b"\0", whole_bytes)
 
 
 def write_integer(value: int) -> bytes:

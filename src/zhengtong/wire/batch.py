@@ -16,7 +16,7 @@ from typing import Any
 
 from zhengtong.wire import cbor, cose
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.fields import MAX_SEQUENCE, Fields, to_microseconds
+from zhengtong.wire.fields import Fields, to_microseconds
 from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys, check_node_id, signer_of
 from zhengtong.wire.receipts import MAX_LANE, MAX_RECEIPTS
 
@@ -26,6 +26,7 @@ MAX_STANDING = 4 * 1024
 MAX_REFUSALS = 200
 MAX_DETAIL = 500
 MAX_PROOF = 128
+MAX_EPOCH = 999_999_999
 CLOCK_TOLERANCE = timedelta(minutes=10)
 LANES = MAX_LANE + 1
 _ROOM_FOR_THE_REST = MAX_RECEIPTS + 128 * 1024
@@ -72,15 +73,29 @@ NOT_SEEN = Witnessed()
 
 
 @dataclass(frozen=True)
+class Lost:
+    """Numbers of a lane whose letters their sender has lost with its disk; 0, 0: none."""
+
+    first: int = 0
+    last: int = 0
+
+
+NOTHING_LOST = Lost()
+
+
+@dataclass(frozen=True)
 class Standing:
     """What one end of a lane states, signed.
 
-    `counter` grows with every batch of this sender, receiver and lane and makes a repeat visible.
+    `epoch` is that of the sender's log: a node restored from a backup begins a later one.
+    `counter` grows with every batch of this sender, receiver, lane and epoch and makes a repeat
+    visible.
     `sent`: the last letter handed over so far, those of this batch included. `high`: the highest
     number given. `received`: every letter of the receiver up to there is durably stored here.
     `again`: the sender's road has lost something, so it offers anew whatever has no receipt, and
     asks for the same. `waiting`: the lanes in which the sender has more to say. `seen`: how far it
-    has verified the receiver's log.
+    has verified the receiver's log. `lost`: letters that it cannot hand over any more, though the
+    receiver lacks them.
     """
 
     sender: str
@@ -97,6 +112,8 @@ class Standing:
     room: int = 0
     version: str = ""
     body_hash: bytes = b""
+    epoch: int = 1
+    lost: Lost = NOTHING_LOST
 
 
 @dataclass(frozen=True)
@@ -104,6 +121,7 @@ class Batch:
     """A standing and what comes with it.
 
     `receipts`, `checkpoint` and `cosignature` are opaque here: see receipts.py, checkpoint.py.
+    `cosignature` is the receiver's own newest checkpoint with the sender's line under it.
     `base` and `consistency` prove that the log of `checkpoint` extends the one of size `base`.
     `signed` is the standing as it was signed, empty in a batch that is yet to be encoded.
     """
@@ -117,6 +135,10 @@ class Batch:
     consistency: tuple[bytes, ...] = ()
     cosignature: bytes | None = None
     signed: bytes = b""
+
+    def refused(self, number: int) -> Refused | None:
+        """Why the letter of this number, or with 0 our whole last batch, was refused."""
+        return next((item for item in self.refusals if item.sequence == number), None)
 
 
 def take_what_fits(letters: Iterable[Letter], room: int = MAX_BATCH) -> tuple[Letter, ...]:
@@ -162,10 +184,12 @@ def sign_standing(standing: Standing, body_hash: bytes, keys: NodeKeys) -> bytes
             "sender": standing.sender,
             "receiver": standing.receiver,
             "lane": standing.lane,
+            "epoch": standing.epoch,
             "at": to_microseconds(standing.at),
             "counter": standing.counter,
             "sent": [standing.sent.number, standing.sent.chain],
             "high": standing.high,
+            "lost": [standing.lost.first, standing.lost.last],
             "received": [standing.received.number, standing.received.chain],
             "again": standing.again,
             "waiting": list(standing.waiting),
@@ -233,6 +257,8 @@ def read_standing(signed: bytes, find_card: FindCard) -> tuple[Standing, NodeCar
         room=fields.number("room"),
         version=fields.text("version", 40),
         body_hash=fields.octets("body"),
+        epoch=fields.number("epoch", MAX_EPOCH),
+        lost=_read_lost(fields.items("lost", 2)),
     )
     fields.end()
     if standing.sender != card.node:
@@ -260,9 +286,19 @@ def require_fresh(
 
 
 def _check_order(batch: Batch) -> None:
-    """Letters follow one another without a gap and none is above `high`."""
+    """Letters follow one another without a gap and none is above `high`.
+
+    Behind lost numbers stands one letter or none, so that `sent` is the head to go on from.
+    """
     if len(batch.letters) > MAX_LETTERS or len(batch.refusals) > MAX_REFUSALS:
         raise WireError(Refusal.OVERSIZED, f"{len(batch.letters)} letters")
+    lost, behind = batch.standing.lost, [letter.sequence for letter in batch.letters]
+    if lost.last and not (
+        1 <= lost.first <= lost.last
+        and behind in ([], [lost.last + 1])
+        and batch.standing.sent.number == lost.last + len(behind)
+    ):
+        raise WireError(Refusal.MALFORMED, f"lost {lost.first} to {lost.last}, but not all")
     if not batch.letters:
         return
     first = batch.letters[0].sequence
@@ -299,9 +335,16 @@ def _read_head(item: Any) -> Head:
 
 def _read_witnessed(item: Any) -> Witnessed:
     fields = Fields(item, "seen")
-    seen = Witnessed(fields.number(0, MAX_SEQUENCE), fields.number(1))
+    seen = Witnessed(fields.number(0, MAX_EPOCH), fields.number(1))
     fields.end()
     return seen
+
+
+def _read_lost(item: Any) -> Lost:
+    fields = Fields(item, "lost")
+    lost = Lost(fields.number(0), fields.number(1))
+    fields.end()
+    return lost
 
 
 def _read_lanes(items: list[Any]) -> tuple[int, ...]:

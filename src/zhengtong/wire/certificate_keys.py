@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from zhengtong.wire import der
+from zhengtong.wire import asn1
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.sm2 import signature_from_der, signature_to_der
 from zhengtong.wire.suite import Handle, Suite, suite_named
 
-_EC = der.oid("1.2.840.10045.2.1")
+_EC = asn1.write_oid("1.2.840.10045.2.1")
 
 
 class PrivateKey(Protocol):
@@ -76,8 +76,8 @@ class _P256Key:
 
 class _P256:
     suite = "intl"
-    key_algorithm = der.sequence(_EC, der.oid("1.2.840.10045.3.1.7"))
-    signature_algorithm = der.sequence(der.oid("1.2.840.10045.4.3.2"))
+    key_algorithm = asn1.sequence(_EC, asn1.write_oid("1.2.840.10045.3.1.7"))
+    signature_algorithm = asn1.sequence(asn1.write_oid("1.2.840.10045.4.3.2"))
 
     def generate(self) -> PrivateKey:
         return _P256Key(ec.generate_private_key(ec.SECP256R1()))
@@ -103,7 +103,7 @@ class _Sm2Key:
 
     @property
     def public(self) -> bytes:
-        return der.sequence(SM2.key_algorithm, der.bits(_gm().public(self.key)))
+        return asn1.sequence(SM2.key_algorithm, asn1.write_bits(_gm().public(self.key)))
 
     def to_pem(self) -> bytes:
         return _gm().save(self.key, None)
@@ -114,8 +114,8 @@ class _Sm2Key:
 
 class _Sm2:
     suite = "gm"
-    key_algorithm = der.sequence(_EC, der.oid("1.2.156.10197.1.301"))
-    signature_algorithm = der.sequence(der.oid("1.2.156.10197.1.501"))
+    key_algorithm = asn1.sequence(_EC, asn1.write_oid("1.2.156.10197.1.301"))
+    signature_algorithm = asn1.sequence(asn1.write_oid("1.2.156.10197.1.501"))
 
     def generate(self) -> PrivateKey:
         return _Sm2Key(_gm().generate(os.urandom)[0])
@@ -125,9 +125,8 @@ class _Sm2:
 
     def verify(self, public: bytes, signature: bytes, message: bytes) -> bool:
         try:
-            _, point = der.read(public).parts(der.SEQUENCE, der.BITS)
-            return _gm().verify(point.whole_bytes(), signature_from_der(signature), message)
-        except (ValueError, OverflowError):  # a number of more than 32 bytes
+            return _gm().verify(bits_of(public), signature_from_der(signature), message)
+        except (ValueError, WireError, OverflowError):  # a number of more than 32 bytes
             return False
 
 
@@ -149,9 +148,16 @@ def kind_of(suite: str) -> Kind:
 
 
 def kind_of_key(key: bytes) -> Kind:
-    """The kind of a private (PKCS #8) or public key in DER. Raises ValueError."""
-    parts = der.read(key).parts()
+    """The kind of a private (PKCS #8) or public key in DER. Raises WireError (malformed)."""
+    parts = asn1.read(key).inside().rest()
     for kind in KINDS:
-        if any(part.whole == kind.key_algorithm for part in parts[:2]):
+        if any(part.raw == kind.key_algorithm for part in parts[:2]):
             return kind
-    raise ValueError("neither a P-256 nor an SM2 key")
+    raise WireError(Refusal.MALFORMED, "neither a P-256 nor an SM2 key")
+
+
+def bits_of(public: bytes) -> bytes:
+    """The key itself in a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7). Raises WireError."""
+    parts = asn1.read(public).inside()
+    parts.next().of(asn1.SEQUENCE)
+    return parts.next().bits()

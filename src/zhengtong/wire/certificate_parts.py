@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from zhengtong.wire import der
-from zhengtong.wire.certificate_keys import PrivateKey, kind_of_key
+from zhengtong.wire import asn1
+from zhengtong.wire.certificate_keys import PrivateKey, bits_of, kind_of_key
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import check_node_id
 
@@ -80,16 +80,14 @@ def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 def key_id(public: bytes) -> bytes:
     """RFC 7093 §2 method 1: the leftmost 160 bits of the SHA-256 of the key."""
-    return hashlib.sha256(der.read(public).parts(der.SEQUENCE, der.BITS)[1].whole_bytes()).digest()[
-        :20
-    ]
+    return hashlib.sha256(bits_of(public)).digest()[:20]
 
 
 def extension(value: x509.ExtensionType, *, critical: bool = False) -> bytes:
-    return der.sequence(
-        der.oid(value.oid.dotted_string),
-        *([der.write(1, b"\xff")] if critical else []),
-        der.write(der.OCTETS, value.public_bytes()),
+    return asn1.sequence(
+        asn1.write_oid(value.oid.dotted_string),
+        *([asn1.write(asn1.BOOLEAN, b"\xff")] if critical else []),
+        asn1.write(asn1.OCTETS, value.public_bytes()),
     )
 
 
@@ -102,15 +100,15 @@ def to_be_signed(
     extensions: Sequence[bytes],
 ) -> bytes:
     """TBSCertificate (RFC 5280 §4.1) with a random serial number of 159 bits."""
-    return der.sequence(
-        der.write(0xA0, der.integer(2)),
-        der.integer(x509.random_serial_number()),
+    return asn1.sequence(
+        asn1.write(asn1.explicit(0), asn1.write_integer(2)),
+        asn1.write_integer(x509.random_serial_number()),
         kind_of_key(key.public).signature_algorithm,
         issuer.public_bytes(),
-        der.sequence(*map(moment, dates)),
+        asn1.sequence(*map(moment, dates)),
         subject.public_bytes(),
         public,
-        der.write(0xA3, der.sequence(*extensions)),
+        asn1.write(asn1.explicit(3), asn1.sequence(*extensions)),
     )
 
 
@@ -118,10 +116,14 @@ def moment(at: datetime) -> bytes:
     """UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5)."""
     utc = at.astimezone(UTC)
     text = f"{utc:%Y%m%d%H%M%SZ}"
-    return der.write(23, text[2:].encode()) if utc.year < 2050 else der.write(24, text.encode())
+    return (
+        asn1.write(asn1.UTC_TIME, text[2:].encode())
+        if utc.year < 2050
+        else asn1.write(asn1.TIME, text.encode())
+    )
 
 
 def signed(body: bytes, key: PrivateKey, label: str) -> bytes:
     """What was to be signed, with the algorithm and the signature, in PEM."""
     algorithm = kind_of_key(key.public).signature_algorithm
-    return to_pem(der.sequence(body, algorithm, der.bits(key.sign(body))), label)
+    return to_pem(asn1.sequence(body, algorithm, asn1.write_bits(key.sign(body))), label)

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from zhengtong.wire import der
+from zhengtong.wire import asn1
 from zhengtong.wire.certificate_faults import BadCertificate, Fault
 from zhengtong.wire.certificate_keys import PrivateKey, kind_of, kind_of_key
 from zhengtong.wire.certificate_parts import (
@@ -87,7 +87,12 @@ def create_request(node: str, suite: str) -> tuple[bytes, bytes]:
     The key never leaves the node; the request is what goes to the authority.
     """
     key = kind_of(suite).generate()
-    body = der.sequence(der.integer(0), node_name(node).public_bytes(), key.public, der.write(0xA0))
+    body = asn1.sequence(
+        asn1.write_integer(0),
+        node_name(node).public_bytes(),
+        key.public,
+        asn1.write(asn1.explicit(0)),
+    )
     return key.to_pem(), signed(body, key, "CERTIFICATE REQUEST")
 
 
@@ -133,18 +138,19 @@ def revoke(
     key = load_key(authority.key)
     kind = kind_of_key(key.public)
     taken_back = [
-        der.sequence(der.integer(_load(item).serial_number), moment(now)) for item in certificates
+        asn1.sequence(asn1.write_integer(_load(item).serial_number), moment(now))
+        for item in certificates
     ]
-    body = der.sequence(
-        der.integer(1),
+    body = asn1.sequence(
+        asn1.write_integer(1),
         kind.signature_algorithm,
         _load(authority.certificate).subject.public_bytes(),
         moment(now),
         moment(now + timedelta(days=days)),
-        *([der.sequence(*taken_back)] if taken_back else []),
-        der.write(
-            0xA0,
-            der.sequence(
+        *([asn1.sequence(*taken_back)] if taken_back else []),
+        asn1.write(
+            asn1.explicit(0),
+            asn1.sequence(
                 extension(x509.AuthorityKeyIdentifier(key_id(key.public), None, None)),
                 extension(x509.CRLNumber(number)),
             ),
@@ -184,7 +190,7 @@ def load_key(pem: bytes) -> PrivateKey:
     try:
         (body,) = blocks(pem, "PRIVATE KEY")
         return kind_of_key(body).load(to_pem(body, "PRIVATE KEY"))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, WireError):
         raise WireError(Refusal.MALFORMED, "not the private key of a node certificate") from None
 
 
@@ -194,12 +200,12 @@ def _taken_back(authority: x509.Certificate, lists: bytes) -> set[int]:
     try:
         for data in blocks(lists, "X509 CRL"):
             found = x509.load_der_x509_crl(data)
-            body, _, signature = der.read(data).parts(der.SEQUENCE, der.SEQUENCE, der.BITS)
+            body, _, signature = asn1.signed_parts(data)
             if found.issuer == authority.subject and kind_of_key(public).verify(
-                public, signature.whole_bytes(), body.whole
+                public, signature, body.raw
             ):
                 numbers |= {item.serial_number for item in found}
-    except (ValueError, x509.InvalidVersion):
+    except (ValueError, WireError, x509.InvalidVersion):
         raise BadCertificate(Fault.UNREADABLE, "revoked.pem") from None
     return numbers
 
@@ -207,18 +213,18 @@ def _taken_back(authority: x509.Certificate, lists: bytes) -> set[int]:
 def _authority_above(found: x509.Certificate, authorities: bytes) -> x509.Certificate:
     """The one of our authorities whose key signed the certificate. Raises BadCertificate."""
     try:
-        body, algorithm, signature = der.read(found.public_bytes(Encoding.DER)).parts()
+        body, algorithm, signature = asn1.signed_parts(found.public_bytes(Encoding.DER))
         for authority in x509.load_pem_x509_certificates(authorities[:MAX_PEM]):
             public = _public_key(authority)
             kind = kind_of_key(public)
             if (
                 authority.subject == found.issuer
                 and _may_sign(authority)
-                and algorithm.whole == body.parts()[2].whole == kind.signature_algorithm
-                and kind.verify(public, signature.whole_bytes(), body.whole)
+                and algorithm.raw == body.inside().rest()[2].raw == kind.signature_algorithm
+                and kind.verify(public, signature, body.raw)
             ):
                 return authority
-    except ValueError:
+    except (ValueError, WireError):
         raise BadCertificate(Fault.UNREADABLE) from None
     raise BadCertificate(Fault.UNKNOWN_AUTHORITY, found.issuer.rfc4514_string()[:80])
 
@@ -234,7 +240,7 @@ def _may_sign(authority: x509.Certificate) -> bool:
 
 def _public_key(certificate: x509.Certificate) -> bytes:
     """SubjectPublicKeyInfo: `cryptography` itself does not read SM2 keys."""
-    return der.read(certificate.tbs_certificate_bytes).parts()[6].whole
+    return asn1.read(certificate.tbs_certificate_bytes).inside().rest()[6].raw
 
 
 def _name_in(found: x509.Certificate) -> str:
@@ -263,16 +269,18 @@ def _read_request(csr_pem: bytes, node: str) -> bytes:
     """The public key in a request that is this node's and was signed with that very key."""
     try:
         (data,) = blocks(csr_pem, "CERTIFICATE REQUEST")
-        body, _, signature = der.read(data).parts(der.SEQUENCE, der.SEQUENCE, der.BITS)
-        _, subject, public = body.parts(der.INTEGER, der.SEQUENCE, der.SEQUENCE)[:3]
-        valid = kind_of_key(public.whole).verify(public.whole, signature.whole_bytes(), body.whole)
-    except ValueError:
+        body, _, signature = asn1.signed_parts(data)
+        parts = body.inside()
+        parts.next()  # version
+        subject, public = parts.next(), parts.next()
+        valid = kind_of_key(public.raw).verify(public.raw, signature, body.raw)
+    except (ValueError, WireError):
         raise WireError(Refusal.MALFORMED, "not a certificate request") from None
     if not valid:
         raise WireError(Refusal.BAD_SIGNATURE, "the request was not signed with its own key")
-    if subject.whole != node_name(node).public_bytes():
+    if subject.raw != node_name(node).public_bytes():
         raise WireError(Refusal.MALFORMED, f"the request is not for node {node}")
-    return public.whole
+    return public.raw
 
 
 def _load(certificate: bytes) -> x509.Certificate:

@@ -8,18 +8,21 @@ was withheld, altered or reordered shows at the next batch that arrives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from zhengtong.wire import link, receipts, witness
 from zhengtong.wire.batch import (
     LANES,
     MAX_BATCH,
     MAX_LETTERS,
+    NOTHING_LOST,
     Batch,
     Head,
     Letter,
+    Lost,
     Refused,
     Standing,
     decode_batch,
@@ -28,8 +31,9 @@ from zhengtong.wire.batch import (
     take_what_fits,
 )
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.intake import LETTERS_LOST, Intake
 from zhengtong.wire.keys import FindCard, NodeKeys
-from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Peer
+from zhengtong.wire.link import Incoming, Lane, Mark, Numbered, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.opening import open_letters
 from zhengtong.wire.receipts import SALT, Entry, Event, log_name
@@ -43,15 +47,17 @@ CONTRADICTIONS = (Refusal.SEQUENCE_MISMATCH, Refusal.FORKED_LOG)
 
 @dataclass(frozen=True)
 class Accepted:
-    """Whom a batch came from, in which lane, and whether it moved anything.
+    """Whom a batch came from, in which lane, and whether it brought anything new.
 
-    `waiting`: the lanes in which they have more to say; `room`: what they can take at once.
+    `waiting`: the lanes in which they have more to say; `ours`: those in which we have; `room`:
+    what they can take at once.
     """
 
     peer: str
     lane: int
     moved: bool
     waiting: tuple[int, ...] = ()
+    ours: tuple[int, ...] = ()
     room: int = 0
 
 
@@ -91,19 +97,15 @@ class Exchange:
             Numbered(first + place, mark, epoch, leaf + place) for place, mark in enumerate(marks)
         ]
 
-    def begin_anew(self, peers: Sequence[str]) -> None:
+    def begin_anew(self) -> None:
         """Go on after this node was restored from a backup, before anything else is done.
 
-        The log is begun anew, under a name that no earlier restore has used, because neighbours
-        may have seen more of the old one; and no lane is numbered before it was heard again.
+        A new epoch begins. The log starts empty, under a name that no earlier restore has used,
+        because neighbours may have seen more of the old one. No lane goes on before a neighbour
+        has answered in it that it knows the epoch; from then on it takes nothing of an earlier one.
         """
-        now = self.now()
         with self.store.transaction():
-            epoch, _ = self.store.log()
-            self.store.restart_log(max(epoch + 1, int(now.timestamp()) // 60))
-            for peer in peers:
-                for lane in range(LANES):
-                    self.store.save_lane(link.restored(self.store.lane(peer, lane), now))
+            self._begin_anew()
 
     def compose(
         self,
@@ -120,7 +122,7 @@ class Exchange:
         most `room` bytes (0: MAX_BATCH), but at least one letter; `wanted` asks for as many back.
         """
         with self.store.transaction():
-            batch = self._compose(peer, lane, refusing, room or MAX_BATCH, wanted)
+            batch = self.next_batch(peer, lane, refusing, room, wanted)
         return encode_batch(batch, self.keys)
 
     def accept(self, data: bytes) -> Accepted:
@@ -130,13 +132,20 @@ class Exchange:
         itself, with its number, and the others are taken. What contradicts something the peer has
         signed before is kept as an alarm, with the batch as its proof.
         """
+        return self.take_in(data, lambda accepted: None)[0]
+
+    def take_in(
+        self, data: bytes, reply: Callable[[Accepted], Batch | None]
+    ) -> tuple[Accepted, Batch | None]:
+        """Accept a batch, and compose in the same transaction what `reply` chooses."""
         with self.store.reading():
             find = self.store.neighbours()
-        batch = decode_batch(data, find, receiver=self.keys.node)
-        letters = self._opened(batch)
+            batch = decode_batch(data, find, receiver=self.keys.node)
+            letters = self._opened(batch)
         try:
             with self.store.transaction():
-                return self._accept(batch, letters, find)
+                accepted = self._accept(batch, letters, find)
+                return accepted, reply(accepted)
         except WireError as error:
             if error.code in CONTRADICTIONS:
                 with self.store.transaction():
@@ -156,23 +165,36 @@ class Exchange:
                 state = self.store.lane(peer, known.lane)
                 self.store.save_lane(replace(state, offered=state.receipted, again=True))
 
+    def _begin_anew(self, after: int = 0) -> None:
+        for peer in self.store.names():
+            for lane in range(LANES):
+                self.store.save_lane(link.restored(self.store.lane(peer, lane)))
+        epoch, _ = self.store.log()
+        minutes = int(self.now().timestamp()) // 60
+        self.store.restart_log(max(epoch + 1, after + 1, minutes))
+
     def _opened(self, batch: Batch) -> list[Incoming]:
         """The letters of a batch, opened. It takes long and needs no lock."""
         if not batch.letters:
             return []
         sender = batch.standing.sender
-        with self.store.reading():
-            known = self.store.received(sender, batch.standing.lane)
-            card, find = self.store.peer(sender).card, self.store.origins(sender)
+        known = self.store.received(sender, batch.standing.lane)
+        card, find = self.store.peer(sender).card, self.store.origins(sender)
         return open_letters(batch.letters, known, card, find, self.keys, self.ceiling)
 
-    def _compose(
-        self, name: str, lane: int, refusing: WireError | None, room: int, wanted: int
+    def next_batch(
+        self,
+        name: str,
+        lane: int,
+        refusing: WireError | None = None,
+        room: int = 0,
+        wanted: int = 0,
     ) -> Batch:
+        """As `compose`, inside a transaction and not yet encoded."""
         peer, state, now = self.store.peer(name), self.store.lane(name, lane), self.now()
         peer.require_standing()
         epoch, log = self.store.log()
-        letters, state = self._going(peer, state, room)
+        letters, lost, state = self._going(peer, state, room or MAX_BATCH)
         issued, refusals, state = self._receipts(state, epoch, log)
         if refusing:
             refusals = (*refusals, Refused(WHOLE_BATCH, refusing.code, refusing.detail))
@@ -180,19 +202,20 @@ class Exchange:
         said = max(state.said + 1, int(now.timestamp() * 1_000_000))
         state = replace(state, said=said, again=False)
         self.store.save_lane(state)
-        others = [other for other in self.store.lanes(name) if other.lane != lane]
         return Batch(
             standing=Standing(
                 sender=self.keys.node,
                 receiver=name,
                 lane=lane,
+                epoch=epoch,
                 at=now,
                 counter=said,
-                sent=self._sent(state),
+                sent=self._sent(state, lost),
                 high=state.numbered.number,
+                lost=lost,
                 received=state.received,
                 again=again,
-                waiting=link.waiting([*others, state], peer),
+                waiting=link.waiting(self.store.lanes(name), peer),
                 seen=peer.seen.mark,
                 room=wanted,
                 version=self.version,
@@ -208,41 +231,84 @@ class Exchange:
         standing, now = batch.standing, self.now()
         peer = self.store.peer(standing.sender)
         peer.require_standing()
+        if standing.epoch < peer.seen.epoch:
+            return self._too_old(peer, standing)
+        peer = witness.present(self.store, peer, batch)
         state = self.store.lane(peer.name, standing.lane)
-        require_fresh(standing, abs(state.heard), now, patient=peer.patient)
-        epoch, log = witness.own_log(self.store, self.keys.node, standing)
-        state = replace(link.met(state, standing), heard=standing.counter)
-        if standing.again or _refused(batch, WHOLE_BATCH):
-            state = replace(state, offered=state.receipted)
-        if standing.lane in standing.waiting and not batch.letters and not batch.receipts:
-            state = replace(state, again=True)  # restored, and waits to hear where we stand
-        self._compare_sent(state, standing)
-        state = self._take_receipts(state, batch, find)
-        state = self._take_letters(state, peer, letters, epoch, log, now)
-        self._compare_received(state, standing)
+        require_fresh(standing, state.heard, now, patient=peer.patient)
+        if witness.proves_rollback(self.store, peer, batch, self.keys):
+            self._begin_anew(standing.seen.epoch)
+            state = self.store.lane(peer.name, standing.lane)
+        epoch, log = self.store.log()
+        held, receipted = state.received.number, state.receipted
+        if state.placed or standing.seen.epoch == epoch:
+            intake = Intake(self.keys.node, self.store, self.rng, epoch, log, now)
+            state = self._go_on(state, peer, batch, letters, find, intake)
+        else:  # said before they had heard that we were restored: only their log is of use
+            state = replace(state, again=True)
         peer = witness.watch(self.store, peer, batch, self.keys, now)
         peer = witness.witnessed(self.store, peer, batch, epoch, log, self.keys.node)
         self.store.save_log(log)
         self.store.save_lane(state)
-        self.store.save_peer(replace(peer, met=True), batch, now)
-        moved = bool(batch.letters or batch.receipts)
-        return Accepted(peer.name, standing.lane, moved, standing.waiting, standing.room)
+        peer = replace(peer, met=True)
+        self.store.save_peer(peer, batch, now)
+        moved = state.received.number > held or state.receipted > receipted
+        ours = link.waiting(self.store.lanes(peer.name), peer)
+        return Accepted(peer.name, standing.lane, moved, standing.waiting, ours, standing.room)
 
-    def _going(self, peer: Peer, state: Lane, room: int) -> tuple[tuple[Letter, ...], Lane]:
-        """The letters to hand over now.
+    def _too_old(self, peer: Peer, standing: Standing) -> Accepted:
+        """Said before they were restored from a backup. Nothing is taken in, but they are told.
 
-        Numbers without a letter of ours were lost when this node was restored from a backup. The
-        neighbour has told us that it holds them (see `link.met`), so we go on behind them.
+        They may not know it: our answer holds their own signature under a later epoch.
+        """
+        state = self.store.lane(peer.name, standing.lane)
+        self.store.save_lane(replace(state, again=True))
+        return Accepted(peer.name, standing.lane, moved=False)
+
+    def _go_on(
+        self,
+        state: Lane,
+        peer: Peer,
+        batch: Batch,
+        letters: Sequence[Incoming],
+        find: FindCard,
+        intake: Intake,
+    ) -> Lane:
+        """A lane after one more batch. Raises WireError: it contradicts what we know."""
+        standing = batch.standing
+        state = replace(link.met(state, standing), heard=standing.counter)
+        if standing.again or batch.refused(WHOLE_BATCH):
+            state = replace(state, offered=state.receipted)
+        if standing.lane in standing.waiting and not batch.letters and not batch.receipts:
+            state = replace(state, again=True)  # it waits to hear where we stand
+        self._compare_sent(state, standing)
+        state = intake.receipts(state, batch, find)
+        state = intake.letters(state, peer, batch, letters)
+        self._compare_received(state, standing)
+        return state
+
+    def _going(self, peer: Peer, state: Lane, room: int) -> tuple[tuple[Letter, ...], Lost, Lane]:
+        """The letters to hand over now, and numbers before them that we can never hand over.
+
+        Numbers without a letter of ours were lost when this node was restored from a backup. As a
+        rule the neighbour has told us that it holds them (see `link.met`), and we go on behind
+        them. Should its disk have been lost since, it must be told to go on likewise.
         """
         limit = link.room(state, peer)
-        if not peer.met or state.numbered.number <= state.handed or not limit:
-            return (), state
+        if not (peer.met and state.placed and limit) or state.numbered.number <= state.handed:
+            return (), NOTHING_LOST, state
         rows = self.store.letters(peer.name, state.lane, state.handed, limit)
+        before = rows[0].sequence - 1 if rows else state.numbered.number
+        if before > max(state.handed, state.taken):
+            lost = Lost(state.handed + 1, before)
+            detail = f"{self.keys.node} {state.lane}: {lost.first}–{lost.last}"
+            self.store.alarm(peer.name, LETTERS_LOST, detail, b"")
+            going = tuple(rows[:1])
+            return going, lost, replace(state, offered=before + 1) if going else state
         if state.handed == state.receipted:
-            before = rows[0].sequence - 1 if rows else state.numbered.number
             state = replace(state, receipted=before)
         going = take_what_fits(link.leading(rows), room)
-        return going, replace(state, offered=going[-1].sequence) if going else state
+        return going, NOTHING_LOST, replace(state, offered=going[-1].sequence) if going else state
 
     def _receipts(
         self, state: Lane, epoch: int, log: Log
@@ -256,133 +322,37 @@ class Exchange:
         owed = self.store.owed(state.peer, state.lane, state.answered, MAX_LETTERS)
         if not owed:  # lost with our disk: they go on behind what we say we hold
             return None, (), replace(state, answered=state.received.number)
-        place = (owed[0].epoch, owed[0].leaf)
-        run = [item for step, item in enumerate(owed) if (item.epoch, item.leaf - step) == place]
+        place = owed[0].place(0)
+        run = [item for step, item in enumerate(owed) if item.place(step) == place]
         of = log if run[0].epoch == epoch else self.store.past_log(run[0].epoch)
         origin = log_name(self.keys.node, run[0].epoch)
         issued = receipts.issue(of, origin, run[0].leaf, len(run), self.keys)
         refusals = tuple(item.refused for item in run if item.refused)
         return issued.encode(), refusals, replace(state, answered=run[-1].sequence)
 
-    def _sent(self, state: Lane) -> Head:
-        """The last letter handed over, with the chain up to it."""
-        if state.handed == state.numbered.number:
+    def _sent(self, state: Lane, lost: Lost) -> Head:
+        """The last letter handed over or given up, with the chain up to it."""
+        number = max(state.handed, lost.last)
+        if number == state.numbered.number:
             return state.numbered
-        marks = self.store.sent(state.peer, state.lane, state.handed, state.handed)
-        return Head(state.handed, marks[state.handed].chain) if marks else Head()
+        marks = self.store.sent(state.peer, state.lane, number, number)
+        return Head(number, marks[number].chain) if marks else Head()
 
     def _compare_sent(self, state: Lane, standing: Standing) -> None:
         """Do they hold the very letters that we have sent? Raises WireError."""
-        number = standing.received.number
-        mark = self.store.sent(state.peer, state.lane, number, number).get(number)
-        link.require_same(standing.received, mark.chain if mark else None, "ours")
+        said = standing.received
+        chain = _chain(
+            said.number, state.numbered, partial(self.store.sent, state.peer, state.lane)
+        )
+        link.require_same(said, chain, "ours")
 
     def _compare_received(self, state: Lane, standing: Standing) -> None:
         """Have we received the very letters that they say they sent? Raises WireError."""
-        number = standing.sent.number
-        if number == state.received.number:
-            chain: bytes | None = state.received.chain
-        else:
-            mark = self.store.arrived(state.peer, state.lane, number, number).get(number)
-            chain = mark.chain if mark else None
-        link.require_same(standing.sent, chain, "theirs")
-
-    def _take_receipts(self, state: Lane, batch: Batch, find: FindCard) -> Lane:
-        """Keep receipts that name the very envelopes we sent. Raises WireError."""
-        if batch.receipts is None:
-            return state
-        card, entries = receipts.verify(batch.receipts, find)
-        first, last = receipts.require_run(card, entries, self.keys.node, state.peer, state.lane)
-        if last <= state.receipted:
-            return state
-        marks = self.store.sent(state.peer, state.lane, first, last)
-        for entry in entries:
-            mark = marks.get(entry.sequence)
-            if entry.sequence > state.numbered.number or (
-                mark is not None and mark.digest != entry.envelope_hash
-            ):
-                raise WireError(
-                    Refusal.SEQUENCE_MISMATCH, f"receipt {entry.sequence} names another envelope"
-                )
-        dead = tuple(
-            _refused(batch, entry.sequence) or Refused(entry.sequence, Refusal.MALFORMED, "")
-            for entry in entries
-            if entry.event is Event.DEAD
+        said = standing.sent
+        chain = _chain(
+            said.number, state.received, partial(self.store.arrived, state.peer, state.lane)
         )
-        newest = max(entry.at for entry in entries)
-        self.store.hold(state.peer, state.lane, Held(first, last, newest, batch.receipts, dead))
-        through = self.store.held_through(state.peer, state.lane, state.receipted)
-        return replace(state, receipted=through, offered=max(state.offered, through))
-
-    def _take_letters(
-        self,
-        state: Lane,
-        peer: Peer,
-        letters: Sequence[Incoming],
-        epoch: int,
-        log: Log,
-        now: datetime,
-    ) -> Lane:
-        """Store new letters, recognise repeats, refuse bad ones. Raises WireError.
-
-        What lies behind a gap is left, and asked for again: refusing the batch would keep from the
-        neighbour that we hold less than it thinks, should this node have been restored. A voyage
-        is refused whole: it waits for the one before it.
-        """
-        if not letters:
-            return state
-        first, last = letters[0].letter.sequence, letters[-1].letter.sequence
-        known = self.store.arrived(state.peer, state.lane, first, last)
-        head, fresh, heads = state.received, list[Incoming](), list[Head]()
-        for incoming in letters:
-            number, digest = incoming.letter.sequence, incoming.digest
-            if number > head.number + 1 and not peer.endless:
-                state = replace(state, again=True)
-                break
-            # A reused number is a fault of the link, not of one letter.
-            if link.require_next(head.number, number, digest, known.get(number)):
-                head = link.extended(head, digest, peer.card.crypto.hash)
-                fresh.append(incoming)
-                heads.append(head)
-        if fresh:
-            self._keep(state, fresh, heads, epoch, log, now)
-        # A repeat means that they lack its receipt.
-        return replace(state, received=head, answered=min(state.answered, first - 1))
-
-    def _keep(
-        self,
-        state: Lane,
-        fresh: Sequence[Incoming],
-        heads: Sequence[Head],
-        epoch: int,
-        log: Log,
-        now: datetime,
-    ) -> None:
-        """Deliver new letters, log what became of each, and store them."""
-        good = [item for item in fresh if item.error is None]
-        errors = dict(self.store.deliver(state.peer, good))
-        errors |= {item.letter.sequence: item.error for item in fresh if item.error}
-        entries = [
-            self._entry(
-                Event.DEAD if item.letter.sequence in errors else Event.DELIVERED,
-                (state.peer, self.keys.node),
-                state.lane,
-                (item.letter.sequence, item.digest),
-                now,
-            ).encode()
-            for item in fresh
-        ]
-        leaf = log.append(entries)
-        self.store.take(
-            state.peer,
-            state.lane,
-            [
-                Arrived(
-                    item, head.chain, epoch, leaf + place, now, errors.get(item.letter.sequence)
-                )
-                for place, (item, head) in enumerate(zip(fresh, heads, strict=True))
-            ],
-        )
+        link.require_same(said, chain, "theirs")
 
     def _entry(
         self, event: Event, ends: tuple[str, str], lane: int, it: tuple[int, bytes], at: datetime
@@ -391,5 +361,11 @@ class Exchange:
         return Entry(event, self.keys.node, *ends, lane, *it, at, self.rng(SALT))
 
 
-def _refused(batch: Batch, number: int) -> Refused | None:
-    return next((item for item in batch.refusals if item.sequence == number), None)
+def _chain(
+    number: int, head: Head, marks: Callable[[int, int], Mapping[int, Mark]]
+) -> bytes | None:
+    """The chain up to a letter of a lane that ends with `head`, as far as it is still known."""
+    if number == head.number:
+        return head.chain
+    mark = marks(number, number).get(number)
+    return mark.chain if mark else None

@@ -28,6 +28,7 @@ from zhengtong.wire.merkle import Hash
 
 FIRST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(minutes=5)
+NOT_PLACED = -1
 WINDOW = 400
 """Letters of one lane handed to the road and not yet receipted."""
 REMEMBERED = 16
@@ -38,11 +39,11 @@ REMEMBERED = 16
 class Lane:
     """One lane of a link, as this end has it.
 
-    `said`, `heard`: newest batch counters of either side; negative: this end was restored from a
-    backup then and has heard nothing since, so it does not know its own numbers. `numbered`: the
-    last number we have given. `offered`: the last we have handed to the road since it last lost
-    something.
-    `receipted`: all up to there are receipted. `taken`: all up to there they say they hold.
+    `said`, `heard`: newest batch counters of either side; heard −1: this end was restored from a
+    backup and the neighbour has not answered since, so it does not know its own numbers.
+    `numbered`: the last number we have given. `offered`: the last we have handed to the road since
+    it last lost something. `receipted`: all up to there are receipted. `taken`: all up to there
+    they say they hold.
     `received`: the last of theirs durably stored here, none missing. `answered`: the last of
     theirs whose receipt we have composed. `announced`: the highest number they say they gave.
     `again`: our road has lost something, which the next batch is to say.
@@ -178,6 +179,10 @@ class Owed:
     leaf: int
     refused: Refused | None = None
 
+    def place(self, step: int) -> tuple[int, int, int]:
+        """The same for letters that follow one another, in their lane as in our log."""
+        return self.epoch, self.leaf - step, self.sequence - step
+
 
 @dataclass(frozen=True)
 class Held:
@@ -190,13 +195,15 @@ class Held:
     dead: tuple[Refused, ...]
 
 
-def restored(state: Lane, at: datetime) -> Lane:
-    """A lane as a backup has it, put back at this moment: the neighbour may hold more of ours.
+def restored(state: Lane) -> Lane:
+    """A lane as a backup has it: the neighbour may hold more of ours, or may yet receive it."""
+    return replace(state, heard=NOT_PLACED, offered=state.receipted, again=True)
 
-    Whatever it composed before is too old to tell (counters are microseconds).
-    """
-    heard = -int(at.timestamp() * 1_000_000)
-    return replace(state, heard=heard, offered=state.receipted, again=True)
+
+def restored_there(state: Lane) -> Lane:
+    """The neighbour begins a new epoch: its counters begin anew, numbers it gave last are void."""
+    heard = 0 if state.placed else NOT_PLACED
+    return replace(state, heard=heard, announced=state.received.number)
 
 
 def extended(head: Head, digest: bytes, hash: Hash) -> Head:
@@ -239,10 +246,13 @@ def met(state: Lane, standing: Standing) -> Lane:
     A neighbour that holds fewer of our letters than it once receipted has lost them with its disk:
     they are sent again. One that holds more than we have numbered got them before our own disk was
     lost: those numbers are spent. Raises WireError if we know that we never gave them.
+
+    What it says was composed in answer to our present epoch, so nothing of an earlier one that is
+    still on the road can reach it any more: this is where the lane stands, for good.
     """
     number = standing.received.number
     if number > state.numbered.number:
-        if state.heard > 0:
+        if state.placed:
             raise WireError(
                 Refusal.SEQUENCE_MISMATCH, f"holds {number}, we gave {state.numbered.number}"
             )
@@ -261,7 +271,7 @@ def waiting(lanes: Iterable[Lane], peer: Peer) -> tuple[int, ...]:
             if state.again
             or not (state.placed and peer.met)
             or state.received.number > state.answered
-            or (peer.met and room(state, peer) and state.numbered.number > state.handed)
+            or (room(state, peer) and state.numbered.number > state.handed)
         )
     )
 
@@ -277,6 +287,15 @@ def leading(letters: list[Letter]) -> list[Letter]:
         for place, letter in enumerate(letters)
         if letter.sequence == letters[0].sequence + place
     ]
+
+
+def pause_after(fruitless: int, rng: Callable[[], float]) -> timedelta:
+    """How long to wait after so many turns in a row that brought nothing new.
+
+    Only turns after which there was more to say are counted. A window of repeats may be fruitless
+    in good order; a neighbour that asks for more is dialled like one that cannot be reached.
+    """
+    return retry_after(fruitless - WINDOW, rng)
 
 
 def retry_after(attempt: int, rng: Callable[[], float]) -> timedelta:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from zhengtong.wire.batch import Batch, Letter, Refused
@@ -174,6 +175,9 @@ class MemoryStore:
     def reading(self) -> Iterator[None]:
         yield
 
+    def names(self) -> Sequence[str]:
+        return list(self.peers)
+
     def neighbours(self) -> FindCard:
         return {peer.card.signing_kid: peer.card for peer in self.peers.values()}.get
 
@@ -241,9 +245,9 @@ class MemoryStore:
             self.incoming[peer, lane, number] = Stored(mark, owed, item.at)
 
     def owed(self, peer: str, lane: int, after: int, limit: int) -> Sequence[Owed]:
-        last = min(self.received(peer, lane), after + limit)
-        rows = (self.incoming.get((peer, lane, number)) for number in range(after + 1, last + 1))
-        return [row.owed for row in rows if row]
+        numbers = range(after + 1, self.received(peer, lane) + 1)
+        rows = (self.incoming.get((peer, lane, number)) for number in numbers)
+        return [row.owed for row in islice((row for row in rows if row), limit)]
 
     def hold(self, peer: str, lane: int, held: Held) -> None:
         for number in range(held.first, held.last + 1):

@@ -27,6 +27,9 @@ class Store(Protocol):
     def reading(self) -> AbstractContextManager[object]:
         """Only reading, without a lock."""
 
+    def names(self) -> Sequence[str]:
+        """All neighbours."""
+
     def neighbours(self) -> FindCard:
         """Looks a neighbour's card up by its signing key."""
 

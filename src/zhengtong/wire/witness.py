@@ -7,26 +7,26 @@ shown differently contradicts something its own node has signed and others hold.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypedDict, TypeVar
 
-from zhengtong.wire import cbor, merkle
-from zhengtong.wire.batch import Batch, Standing, Witnessed
+from zhengtong.wire import merkle
+from zhengtong.wire.batch import Batch, Witnessed
 from zhengtong.wire.checkpoint import (
     Checkpoint,
     cosign,
+    parse_checkpoint,
     sign_checkpoint,
     verify_checkpoint,
+    verify_note,
     witnessed_at,
 )
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.fields import Fields
 from zhengtong.wire.keys import NodeCard, NodeKeys
-from zhengtong.wire.link import REMEMBERED, Peer, Seen
+from zhengtong.wire.link import REMEMBERED, Peer, Seen, restored_there
 from zhengtong.wire.log import Log
 from zhengtong.wire.receipts import log_name
 from zhengtong.wire.store import Store
@@ -40,7 +40,6 @@ PATIENCE = timedelta(days=1)
 """How long a neighbour may show a log without proving that it grew from what we know."""
 LONG_PATIENCE = timedelta(days=60)
 """The same on a road that takes days."""
-_ORIGIN = re.compile(r"([^/]+)/exchange(?:\.([1-9][0-9]{0,8}))?")
 
 
 class Shown(TypedDict, total=False):
@@ -53,9 +52,9 @@ class Shown(TypedDict, total=False):
 
 def show(epoch: int, log: Log, peer: Peer, keys: NodeKeys) -> Shown:
     """Our checkpoint, as far as the peer has not cosigned it, and the proof from what it has."""
-    known = peer.witnessed.size if peer.witnessed.epoch == epoch else 0
-    if log.size == known:
+    if peer.witnessed == Witnessed(epoch, log.size):
         return {}
+    known = peer.witnessed.size if peer.witnessed.epoch == epoch else 0
     checkpoint = Checkpoint(log_name(keys.node, epoch), log.size, log.root())
     return {
         "checkpoint": sign_checkpoint(checkpoint, keys),
@@ -64,20 +63,37 @@ def show(epoch: int, log: Log, peer: Peer, keys: NodeKeys) -> Shown:
     }
 
 
-def own_log(store: Store, node: str, standing: Standing) -> tuple[int, Log]:
-    """Our log; a new one when a neighbour has verified more of it than we have.
+def present(store: Store, peer: Peer, batch: Batch) -> Peer:
+    """Begin to know the peer's new epoch: it was restored from a backup, or we have just met."""
+    epoch = batch.standing.epoch
+    if epoch == peer.seen.epoch:
+        return peer
+    if peer.seen.epoch:
+        detail = f"{log_name(peer.name, epoch)} follows {peer.seen.mark}"
+        store.alarm(peer.name, RESTARTED, detail, batch.signed)
+    for row in store.lanes(peer.name):
+        store.save_lane(restored_there(store.lane(peer.name, row.lane)))
+    return replace(peer, seen=Seen(epoch))
 
-    Then this node was restored from a backup. To go on with the old log would write other entries
-    where the neighbour has seen the lost ones.
+
+def proves_rollback(store: Store, peer: Peer, batch: Batch, keys: NodeKeys) -> bool:
+    """Whether the peer holds our own signature under more of our log than we have.
+
+    Then this node was put back to an earlier state without being told so. To go on with the old
+    log would write other entries where the peer has seen the lost ones. Its mere word proves
+    nothing: people are told of it, and that is all.
     """
     epoch, log = store.log()
-    seen = standing.seen
-    if seen.epoch < epoch or (seen.epoch == epoch and seen.size <= log.size):
-        return epoch, log
-    store.alarm(standing.sender, ROLLED_BACK, f"{node} {seen}", b"")
-    if seen.epoch > epoch:  # we never had one that late, or it would be ours
-        return epoch, log
-    return seen.epoch + 1, store.restart_log(seen.epoch + 1)
+    seen, have = batch.standing.seen, (epoch, log.size)
+    if (seen.epoch, seen.size) <= have:
+        return False
+    store.alarm(peer.name, ROLLED_BACK, f"{keys.node} {seen}", batch.signed)
+    if batch.cosignature is None:
+        return False
+    checkpoint, text, lines = parse_checkpoint(batch.cosignature)
+    ours = verify_note(text, lines, checkpoint.origin, keys.suite, keys.signing_public)
+    name = log_name(keys.node, seen.epoch)
+    return ours and checkpoint.origin == name and (seen.epoch, checkpoint.size) > have
 
 
 def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime) -> Peer:
@@ -86,24 +102,17 @@ def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime)
         return peer
     note = batch.checkpoint
     shown = _by_any(peer, lambda card: verify_checkpoint(note, card))
-    epoch, seen = _epoch(shown, peer), peer.seen
-    if epoch < seen.epoch:
-        store.alarm(peer.name, ROLLED_BACK, f"{shown.origin}, epoch {seen.epoch} is known", b"")
-        return peer
-    if epoch > seen.epoch:
-        if seen.epoch:
-            store.alarm(
-                peer.name, RESTARTED, f"{shown.origin} follows {seen.mark}", batch.checkpoint
-            )
-        seen = Seen(epoch)
+    epoch, seen = batch.standing.epoch, peer.seen
+    if shown.origin != log_name(peer.name, epoch):
+        raise WireError(Refusal.BAD_SIGNATURE, f"{shown.origin} is no log of {peer.name}, {epoch}")
     roots = dict(seen.roots)
     newest = seen.mark.size
-    if shown.size <= newest:
+    if seen.roots and shown.size <= newest:
         if roots.get(shown.size, shown.root) != shown.root:
             raise _forked(shown)
         if shown.size in roots:
-            return replace(peer, seen=seen)
-        return _unproven(store, replace(peer, seen=seen), ROLLED_BACK, shown, batch, now)
+            return peer
+        return _unproven(store, peer, ROLLED_BACK, shown, batch, now)
     hash = peer.card.crypto.hash
     base = roots.get(batch.base, hash(b"") if batch.base == newest == 0 else None)
     proof = batch.consistency
@@ -114,10 +123,10 @@ def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime)
     if base is None or batch.base < newest:
         # It sets out from less than we know, so what stands between might have been rewritten.
         # Our cosignature, which every batch repeats, tells it where to set out from.
-        return _unproven(store, replace(peer, seen=seen), UNVERIFIED, shown, batch, now)
+        return _unproven(store, peer, UNVERIFIED, shown, batch, now)
     verified = ((shown.size, shown.root), *seen.roots)[:REMEMBERED]
-    line = cbor.encode([epoch, shown.size, cosign(batch.checkpoint, now, keys)])
-    return replace(peer, seen=Seen(epoch, verified), cosigned=line)
+    cosigned = note + cosign(note, now, keys)
+    return replace(peer, seen=Seen(epoch, verified), cosigned=cosigned)
 
 
 def witnessed(store: Store, peer: Peer, batch: Batch, epoch: int, log: Log, node: str) -> Peer:
@@ -130,16 +139,15 @@ def witnessed(store: Store, peer: Peer, batch: Batch, epoch: int, log: Log, node
         peer = replace(peer, witnessed=seen)
     if batch.cosignature is None:
         return peer
-    fields = Fields(cbor.decode(batch.cosignature), "cosignature")
-    signed_epoch, size, line = fields.number(0), fields.number(1), fields.octets(2)
-    fields.end()
-    known = peer.witnessed.size if peer.witnessed.epoch == epoch else 0
-    if signed_epoch != epoch or not known < size <= log.size:
+    checkpoint, _, _ = parse_checkpoint(batch.cosignature)
+    known = peer.witnessed.size if peer.witnessed.epoch == epoch else -1
+    if checkpoint.origin != log_name(node, epoch) or not known < checkpoint.size <= log.size:
         return peer
-    checkpoint = Checkpoint(log_name(node, epoch), size, log.root(size))
-    _by_any(peer, lambda card: witnessed_at(checkpoint, line, card))
-    store.keep_cosignature(peer.name, epoch, size, line)
-    return replace(peer, witnessed=Witnessed(epoch, size))
+    ours = Checkpoint(checkpoint.origin, checkpoint.size, log.root(checkpoint.size))
+    line = batch.cosignature.rstrip(b"\n").rpartition(b"\n")[2] + b"\n"
+    _by_any(peer, lambda card: witnessed_at(ours, line, card))
+    store.keep_cosignature(peer.name, epoch, checkpoint.size, line)
+    return replace(peer, witnessed=Witnessed(epoch, checkpoint.size))
 
 
 def _by_any(peer: Peer, verify: Callable[[NodeCard], T]) -> T:
@@ -158,13 +166,6 @@ def _unproven(
     if now - since > (LONG_PATIENCE if peer.patient else PATIENCE):
         store.alarm(peer.name, code, f"{shown.origin} {shown.size}", batch.checkpoint or b"")
     return replace(peer, seen=replace(peer.seen, unproven=since))
-
-
-def _epoch(shown: Checkpoint, peer: Peer) -> int:
-    found = _ORIGIN.fullmatch(shown.origin)
-    if found is None or found[1] != peer.name:
-        raise WireError(Refusal.BAD_SIGNATURE, f"{shown.origin} is no log of {peer.name}")
-    return int(found[2] or 1)
 
 
 def _forked(shown: Checkpoint) -> WireError:

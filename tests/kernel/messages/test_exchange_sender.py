@@ -16,11 +16,11 @@ from zhengtong.capabilities.documents.messages import Offered
 from zhengtong.kernel.files import store_bytes
 from zhengtong.kernel.messages import commands, exchange, sealing
 from zhengtong.kernel.messages.facts import FileRef, encode
-from zhengtong.kernel.messages.models import Letter, Message, Sent
+from zhengtong.kernel.messages.models import Letter, LinkAlarm, Message, Sent
 from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.kernel.messages.pieces import send_missing
 from zhengtong.kernel.messages.routes import way_to
-from zhengtong.wire.batch import Refused
+from zhengtong.wire.batch import Lost, Refused, Witnessed
 from zhengtong.wire.envelope import MAX_ENVELOPE
 from zhengtong.wire.errors import Refusal, WireError
 
@@ -97,14 +97,39 @@ def test_a_letter_the_node_itself_can_no_longer_read_holds_up_no_other(fugou: Po
 
 
 def test_nothing_is_numbered_before_the_two_have_met(fugou: Poser) -> None:
-    """A node restored from a backup does not know which numbers it has used since."""
     assert tell(fugou, 2) == []
     assert Letter.objects.filter(waiting=True).count() == 2
-    dial(fugou.batch(acknowledged=7))  # it holds seven letters that we have forgotten
-    while sealing.seal_waiting():
-        pass
-    letters = fugou.read(exchange.compose("fugou", 2)).letters
-    assert [letter.sequence for letter in letters] == [8, 9]
+    dial(fugou.batch())
+    assert [letter.sequence for letter in tell(fugou, 0)] == [1, 2]
+
+
+def begin_anew(fugou: Poser) -> Witnessed:
+    """The node is restored from a backup; how a neighbour that has heard it since says so."""
+    exchange.links().begin_anew()
+    return Witnessed(fugou.read(exchange.compose("fugou", 2)).standing.epoch)
+
+
+def test_a_restored_node_numbers_nothing_before_it_is_answered(fugou: Poser) -> None:
+    """It does not know which numbers it has used since, nor which of them are still on the road."""
+    dial(fugou.batch())
+    heard = begin_anew(fugou)
+    assert tell(fugou, 2) == []
+    dial(fugou.batch(acknowledged=5))  # said before, but it came late
+    assert tell(fugou, 0) == []
+    dial(fugou.batch(acknowledged=7, seen=heard))  # it holds seven letters that we have forgotten
+    assert [letter.sequence for letter in tell(fugou, 0)] == [8, 9]
+
+
+def test_letters_that_both_ends_have_lost_are_told_and_passed_over(fugou: Poser) -> None:
+    """The neighbour had seven letters of a node that remembers none, and then lost its own disk."""
+    dial(fugou.batch())
+    heard = begin_anew(fugou)
+    dial(fugou.batch(acknowledged=7, seen=heard))
+    assert [letter.sequence for letter in tell(fugou, 2)] == [8, 9]
+    answer = fugou.read(dial(fugou.batch(acknowledged=4, seen=heard, again=True))[2])
+    assert answer.standing.lost == Lost(5, 7)
+    assert [letter.sequence for letter in answer.letters] == [8]
+    assert LinkAlarm.objects.get(code="letters_lost").detail == "test 2: 5–7"
 
 
 def test_letters_that_a_restored_neighbour_has_lost_are_sent_again(fugou: Poser) -> None:
@@ -122,14 +147,13 @@ def test_letters_from_before_and_after_a_restored_backup_both_arrive(fugou: Pose
     """We held letters 1 to 3 in the backup; the neighbour has got 1 to 6 of us."""
     dial(fugou.batch())
     old = tell(fugou, 3)
-    exchange.links().begin_anew(["fugou"])
-    fugou.counter = 2**52  # counters are moments, and this one is later
-    dial(fugou.batch(acknowledged=6))
+    heard = begin_anew(fugou)
+    dial(fugou.batch(acknowledged=6, seen=heard))
     exchange.rewind("fugou")
     assert fugou.read(exchange.compose("fugou", 2)).letters == tuple(old), (
         "for want of their receipts"
     )
-    dial(fugou.batch(receipts=fugou.receipt(old), acknowledged=6))
+    dial(fugou.batch(receipts=fugou.receipt(old), acknowledged=6, seen=heard))
     new = tell(fugou, 1)
     assert [letter.sequence for letter in new] == [7]
 

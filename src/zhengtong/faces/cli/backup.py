@@ -161,7 +161,7 @@ def _begin_anew(node: Node) -> None:
     from zhengtong.kernel.search.queue import enqueue_rebuild
 
     Neighbour.objects.update(last_contact=None)
-    links().begin_anew(list(Neighbour.objects.values_list("name", flat=True)))
+    links().begin_anew()
     enqueue_rebuild()
     connections.close_all()
 

@@ -1,9 +1,10 @@
 """The https road: the child dials its parent, brings what it has and takes what waits.
 
-A turn is one POST of a signed batch, answered by one of the same lane. While a lane is full the
-next turn is under way while the answer before is still taken in. Two couriers dial side by side,
-one for the urgent lanes, so that nothing urgent waits for a slow transfer. While nothing moves, the
-child keeps a doorbell stream open on which the parent says in which lanes mail has come.
+A turn is one POST of a signed batch, answered by one of the same lane. While a lane is full two
+turns are under way, so that the road is busy while the answer before is still taken in. Two
+couriers dial side by side, one for the urgent lanes, so that nothing urgent waits for a slow
+transfer. While nothing moves, the child keeps a doorbell stream open on which the parent says in
+which lanes mail has come.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
@@ -25,11 +27,11 @@ from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.messages import certified
 from zhengtong.kernel.messages.dial import Dial, Unreachable
 from zhengtong.kernel.messages.doorbell import Doorbell
-from zhengtong.kernel.messages.exchange import accept, compose, rewind, to_say
+from zhengtong.kernel.messages.exchange import Accepted, compose, proceed, rewind, to_say
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.wire.errors import WireError
-from zhengtong.wire.link import retry_after
+from zhengtong.wire.link import pause_after, retry_after
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,10 @@ LEASE = 30.0
 LOOK_AGAIN = 5.0
 LOOK_SELDOM = 20.0
 """Seconds between dials on an idle link, without and with an open doorbell."""
+AT_ONCE = 2
+"""Turns under way in a full lane: one on the road, one that follows it at once."""
+PAUSE = 0.05
+"""Seconds between two looks for mail of ours: during a burst the bell rings for every batch."""
 EXPRESS = (Lane.EMERGENCY, Lane.URGENT)
 REGULAR = (Lane.NORMAL, Lane.BULK)
 
@@ -64,6 +70,7 @@ class Courier(threading.Thread):
         self._lost = True  # what an earlier process had handed over may never have arrived
         self._refusing: WireError | None = None  # to be told at the next dial
         self._dial_at = 0.0
+        self._fruitless = 0
 
     def run(self) -> None:
         failures = 0
@@ -110,37 +117,53 @@ class Courier(threading.Thread):
             wanted = [Lane.NORMAL]  # to see that the other end is there, and to be seen
         moved = False
         for lane in wanted:
-            moved |= self._stream(lane)
+            moved |= self._stream(lane, lane in called)
         return moved
 
-    def _stream(self, lane: int) -> bool:
-        """Turns in one lane while either side has more, unless a more urgent one waits."""
-        moved, flowing = False, False
-        under_way: Future[bytes] | None = None
-        while not self._stopping.is_set():
-            answer = under_way.result() if under_way else self._post(lane)
-            under_way = self.road.submit(self.dial.post, self._batch(lane)) if flowing else None
-            try:
-                accepted = accept(answer)
-            except WireError as error:
-                self._refusing = error
-                raise
-            if accepted.moved:
-                moved = True
-                ring()
-            ours = to_say(self.parent)
-            self.doorbell.call(other for other in accepted.waiting if other != lane)
-            flowing = lane in accepted.waiting or lane in ours
-            if not flowing or min({*ours, lane} & set(self.lanes)) < lane:
-                if under_way is None:
-                    break
-                flowing = False  # take the answer that is on its way, then go
+    def _stream(self, lane: int, called: bool) -> bool:
+        """Turns in one lane until neither side has more, or a more urgent one waits.
+
+        The road always has the next batch at hand, while the answer before is still taken in. A
+        parent that keeps calling us for nothing is dialled ever more seldom.
+        """
+        moved = False
+        under_way = deque([self._post(self._batch(lane))])
+        try:
+            while under_way and not self._stopping.is_set():
+                answer = under_way.popleft().result()
+                accepted, batch = self._proceed(answer)
+                if accepted.moved:
+                    moved = True
+                    ring()
+                self._slow_down(accepted, called)
+                if batch:
+                    under_way.append(self._post(batch))
+                if batch and len(under_way) < AT_ONCE:
+                    under_way.append(self._post(self._batch(lane)))
+                here = {lane} if under_way else set()
+                self.doorbell.call({*accepted.waiting} - here)
+        finally:
+            for left in under_way:
+                left.cancel()
         certified.keep(self.parent)
         self._dial_at = time.monotonic() + (LOOK_SELDOM if self.doorbell.open else LOOK_AGAIN)
         return moved
 
-    def _post(self, lane: int) -> bytes:
-        return self.dial.post(self._batch(lane))
+    def _slow_down(self, accepted: Accepted, called: bool) -> None:
+        """Wait the longer, the more often in a row a turn was asked for and brought nothing."""
+        asked = called or not {*self.lanes}.isdisjoint((*accepted.waiting, *accepted.ours))
+        self._fruitless = self._fruitless + 1 if asked and not accepted.moved else 0
+        self._stopping.wait(pause_after(self._fruitless, random.random).total_seconds())
+
+    def _post(self, batch: bytes) -> Future[bytes]:
+        return self.road.submit(self.dial.post, batch)
+
+    def _proceed(self, answer: bytes) -> tuple[Accepted, bytes | None]:
+        try:
+            return proceed(answer, self.lanes, room=self.dial.room)
+        except WireError as error:
+            self._refusing = error
+            raise
 
     def _batch(self, lane: int) -> bytes:
         refusing, self._refusing = self._refusing, None
@@ -167,6 +190,7 @@ class Courier(threading.Thread):
             if self.doorbell.waits(self.lanes) or set(to_say(self.parent)) & set(self.lanes):
                 return
             self.bell.wait(left)
+            self._stopping.wait(min(left, PAUSE))
         if Lane.NORMAL not in self.lanes:
             self._dial_at = time.monotonic() + LEASE / 3  # nothing to do but to renew the lease
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from zhengtong.kernel.engine import insert_all
 from zhengtong.kernel.messages import facts, pieces, transit
 from zhengtong.kernel.messages.letter_body import unpack
 from zhengtong.kernel.messages.models import Arrival, Message, Neighbour
@@ -39,13 +40,13 @@ def deliver(neighbour: Neighbour, letters: Sequence[Incoming]) -> Mapping[int, W
             errors[number] = WireError(Refusal.REPLAYED, f"message {message.pk} said otherwise")
         elif known is message:
             fresh.append(message)
-    Message.objects.bulk_create(fresh)
+    insert_all(fresh)
     return errors
 
 
 def keep(neighbour: Neighbour, lane: int, letters: Sequence[Arrived]) -> None:
     """Store arrivals under their numbers, with what they became."""
-    Arrival.objects.bulk_create(
+    insert_all(
         [
             Arrival(
                 neighbour=neighbour,

@@ -7,6 +7,7 @@ A road calls `to_say`, `compose`, `accept` and, when it has lost something, `rew
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from django.conf import settings
 
@@ -14,10 +15,21 @@ from zhengtong import __version__
 from zhengtong.kernel import moment
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.store import DatabaseStore
+from zhengtong.wire import turns
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.exchange import WHOLE_BATCH, Accepted, Exchange
 
-__all__ = ["WHOLE_BATCH", "Accepted", "accept", "answer", "compose", "links", "rewind", "to_say"]
+__all__ = [
+    "WHOLE_BATCH",
+    "Accepted",
+    "accept",
+    "answer",
+    "compose",
+    "links",
+    "proceed",
+    "rewind",
+    "to_say",
+]
 
 
 def links() -> Exchange:
@@ -46,8 +58,12 @@ def accept(data: bytes) -> Accepted:
 
 def answer(data: bytes) -> bytes:
     """The parent's side of a dial: take what comes, give what waits in the same lane."""
-    accepted = accept(data)
-    return compose(accepted.peer, accepted.lane, room=accepted.room)
+    return turns.answer(links(), data)[1]
+
+
+def proceed(data: bytes, lanes: Collection[int], *, room: int = 0) -> tuple[Accepted, bytes | None]:
+    """The child's side: take an answer in; the next batch of its lane, if there is to be one."""
+    return turns.proceed(links(), data, lanes, room=room)
 
 
 def to_say(peer: str) -> tuple[int, ...]:

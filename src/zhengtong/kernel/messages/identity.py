@@ -85,15 +85,18 @@ def finder(*neighbours: Neighbour) -> FindCard:
 
     A neighbour that is changing its keys is known by the former one, too.
     """
-    cards = [*accepted_cards(*neighbours), *map(card_of, neighbours)]
+    former = accepted_cards([item.name for item in neighbours])
+    cards = [card for item in neighbours for card in (*former.get(item.name, ()), card_of(item))]
     return {card.signing_kid: card for card in cards}.get
 
 
-def accepted_cards(*neighbours: Neighbour) -> tuple[NodeCard, ...]:
-    """Cards that these neighbours had before, whose signatures are still taken."""
-    names = [item.name for item in neighbours]
-    rows = FormerCard.objects.filter(node__in=names, accepted_until__gt=moment.now())
-    return tuple(_verified(bytes(row.card)) for row in rows)
+def accepted_cards(names: Iterable[str] | None = None) -> dict[str, tuple[NodeCard, ...]]:
+    """Cards that nodes had before, whose signatures are still taken: of these, or of all."""
+    rows = FormerCard.objects.filter(accepted_until__gt=moment.now())
+    found: dict[str, tuple[NodeCard, ...]] = {}
+    for row in rows if names is None else rows.filter(node__in=list(names)):
+        found[row.node] = (*found.get(row.node, ()), _verified(bytes(row.card)))
+    return found
 
 
 @lru_cache(maxsize=8192)

@@ -27,6 +27,7 @@ TITLES = {
     "forked_log": "对方的存证日志出现分叉",
     "log_rolled_back": "存证日志比核对过的短",
     "log_restarted": "对方启用了新的存证日志",
+    "letters_lost": "有信件双方都已丢失",
     "log_unverified": "对方的存证日志很久没有核对成功",
 }
 

@@ -57,10 +57,13 @@ def way_to(neighbour: Neighbour) -> Way:
     return Way(neighbour, neighbour)
 
 
-def brought_by(neighbour: Neighbour) -> FindCard:
-    """Looks up the cards of the nodes whose letters this neighbour may bring, by signing key."""
-    own, further = finder(neighbour), _by_key(neighbour.routes.all())
-    return lambda kid: own(kid) or further.get(kid)
+def brought_by(neighbour: Neighbour, *former: NodeCard) -> FindCard:
+    """Looks up the cards of the nodes whose letters this neighbour may bring, by signing key.
+
+    `former`: cards that the neighbour itself had before, whose signatures still hold.
+    """
+    own = {card.signing_kid: card for card in (*former, card_of(neighbour))}
+    return (_by_key(neighbour.routes.all()) | own).get
 
 
 def anyone() -> FindCard:

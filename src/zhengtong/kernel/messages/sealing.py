@@ -8,11 +8,10 @@ from contextlib import suppress
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F, Q
 
 from zhengtong.kernel import files, moment
-from zhengtong.kernel.engine import locked_for_update
+from zhengtong.kernel.engine import insert_all, locked_for_update
 from zhengtong.kernel.messages import exchange, facts, pieces
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.letter_body import pack
@@ -32,13 +31,15 @@ from zhengtong.wire.envelope import (
     sign_together,
 )
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.keys import NodeKeys
 from zhengtong.wire.link import Numbered
+from zhengtong.wire.suite import Suite
 
 SHA_256 = -16
-BATCH = 100
+BATCH = 200
 BATCH_BYTES = 8 << 20
 """How much one transaction numbers: pieces of files would otherwise fill the memory."""
-AHEAD = 400
+AHEAD = 800
 """Sealed but not yet receipted letters of one lane: enough to keep a road busy, no more."""
 CANNOT_BE_SEALED = (WireError, FileNotFoundError, facts.UnknownKind, facts.MalformedFact)
 
@@ -117,7 +118,7 @@ def _seal(letters: list[Letter]) -> tuple[dict[int, Sealed], dict[int, str]]:
             to = letter.destination
             if to not in audiences:
                 audiences[to] = _audience(ways.get(to))
-            prepared[letter.pk] = _prepare(letter, audiences[to], together=together)
+            prepared[letter.pk] = _prepare(letter, keys, audiences[to], together=together)
         except CANNOT_BE_SEALED as error:
             problems[letter.pk] = str(error)[:300]
     unsigned = list(prepared.values())
@@ -183,7 +184,8 @@ def _number(
     neighbour: Neighbour, letters: list[Letter], sealed: dict[int, Sealed], problems: dict[int, str]
 ) -> bool:
     """Give sealed letters the next numbers of their lanes, unless another worker was quicker."""
-    with transaction.atomic():
+    links = exchange.links()
+    with links.store.transaction():
         locked_for_update(Neighbour.objects.filter(pk=neighbour.pk)).get()
         chosen = Letter.objects.filter(pk__in=[letter.pk for letter in letters], waiting=True)
         waiting = set(chosen.values_list("pk", flat=True))
@@ -195,12 +197,12 @@ def _number(
                 lanes.setdefault(letter.lane, []).append(letter)
         for lane, going in sorted(lanes.items()):
             digests = [sealed[letter.pk].envelope_hash for letter in going]
-            numbered = exchange.links().number(neighbour.name, lane, digests)
+            numbered = links.number(neighbour.name, lane, digests)
             sent += [
                 _sent(neighbour, letter, sealed[letter.pk], number, now)
                 for letter, number in zip(going, numbered, strict=True)
             ]
-        Sent.objects.bulk_create(sent)
+        insert_all(sent)
         chosen.update(waiting=False)
     return bool(waiting)
 
@@ -223,9 +225,8 @@ def _sent(
     )
 
 
-def _file_hash(sha256: str) -> bytes:
+def _file_hash(sha256: str, suite: Suite) -> bytes:
     """A file's hash by our own suite, by which its letter is judged. Raises FileNotFoundError."""
-    suite = own_keys().suite
     if suite.hash_algorithm == SHA_256:
         return bytes.fromhex(sha256)
     with files.open_file(sha256) as stream:
@@ -236,7 +237,7 @@ def _is_piece(message: Message) -> bool:
     return message.kind == pieces.FilePiece.kind
 
 
-def _prepare(letter: Letter, audience: Audience, *, together: bool) -> Unsigned:
+def _prepare(letter: Letter, keys: NodeKeys, audience: Audience, *, together: bool) -> Unsigned:
     message = letter.message
     fact = bytes(message.body)
     told = facts.decode(message.kind, fact)
@@ -252,10 +253,11 @@ def _prepare(letter: Letter, audience: Audience, *, together: bool) -> Unsigned:
         sent_at=message.at,
         body=pack(fact, message.addressees, message.subject),
         files=tuple(
-            FileRef(item.name, item.size, _file_hash(item.sha256)) for item in facts.files_of(told)
+            FileRef(item.name, item.size, _file_hash(item.sha256, keys.suite))
+            for item in facts.files_of(told)
         ),
     )
-    prepared = prepare(content, own_keys(), audience, os.urandom, together=together)
+    prepared = prepare(content, keys, audience, os.urandom, together=together)
     if len(prepared.body) + len(prepared.protected) + SIGNATURE_ROOM > MAX_ENVELOPE:
         raise WireError(Refusal.OVERSIZED, f"{len(prepared.body)} bytes")
     return prepared

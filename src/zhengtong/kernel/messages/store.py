@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.messages import delivery, transit
 from zhengtong.kernel.messages.delivery import storable
-from zhengtong.kernel.messages.identity import accepted_cards, card_of, finder, own_keys
+from zhengtong.kernel.messages.identity import accepted_cards, card_of, own_keys
 from zhengtong.kernel.messages.logbook import DatabaseTiles
 from zhengtong.kernel.messages.models import (
     Arrival,
@@ -33,7 +33,7 @@ from zhengtong.kernel.messages.routes import brought_by
 from zhengtong.wire.batch import MAX_BATCH, NO_CHAIN, Batch, Head, Letter, Refused, Witnessed
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH
-from zhengtong.wire.keys import FindCard
+from zhengtong.wire.keys import FindCard, NodeCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Owed, Peer, Seen
 from zhengtong.wire.log import Log
 
@@ -41,50 +41,67 @@ FIRST_EPOCH = 1
 
 
 @dataclass
+class Met:
+    """What one block has read and written so far; lanes and log are stored when it ends."""
+
+    locking: bool = False
+    rows: dict[str, Neighbour] = field(default_factory=dict)
+    peers: dict[str, Peer] = field(default_factory=dict)
+    lanes: dict[tuple[str, int], Lane] = field(default_factory=dict)
+    used: dict[str, list[Lane]] = field(default_factory=dict)
+    marks: dict[tuple[str, int, int], Mark] = field(default_factory=dict)
+    changed: set[tuple[str, int]] = field(default_factory=set)
+    log: tuple[int, Log, int] | None = None  # epoch, log, its size as it is stored
+
+
+@dataclass
 class DatabaseStore:
-    """zhengtong.wire.store.Store over Django's tables. It remembers rows while a block lasts."""
+    """zhengtong.wire.store.Store over Django's tables. Use one for one batch.
 
-    _locking: bool = False
-    _rows: dict[str, Neighbour] = field(default_factory=dict)
-    _log: tuple[int, Log, int] | None = None  # epoch, log, its size when it was read
+    A lane that is asked for again within a block comes from memory, and is written once.
+    """
 
-    def transaction(self) -> AbstractContextManager[object]:
-        self._rows, self._log, self._locking = {}, None, True
-        return transaction.atomic()
+    _met: Met = field(default_factory=Met)
+    _former: Mapping[str, tuple[NodeCard, ...]] | None = None
 
-    def reading(self) -> AbstractContextManager[object]:
-        self._rows, self._log, self._locking = {}, None, False
-        return nullcontext()
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._met = Met(locking=True)
+        with transaction.atomic():
+            yield
+            for key in sorted(self._met.changed):
+                self._write_lane(self._met.lanes[key])
+            self._write_log()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        self._met = Met()
+        yield
+
+    def names(self) -> Sequence[str]:
+        return list(Neighbour.objects.order_by("name").values_list("name", flat=True))
 
     def neighbours(self) -> FindCard:
-        return finder(*Neighbour.objects.all())
+        rows = list(Neighbour.objects.all())
+        self._met.rows = {row.name: row for row in rows}
+        former = [card for row in rows for card in self._accepted(row.name)]
+        return {card.signing_kid: card for card in (*former, *map(card_of, rows))}.get
 
     def origins(self, peer: str) -> FindCard:
-        return brought_by(self._row(peer))
+        return brought_by(self._row(peer), *self._accepted(peer))
 
     def received(self, peer: str, lane: int) -> int:
         found = self._lane_rows(peer).filter(lane=lane).values_list("received", flat=True)
         return found[0] if found else 0
 
     def peer(self, name: str) -> Peer:
-        row = self._row(name)
-        roots = tuple((size, root) for size, root in cbor2.loads(bytes(row.log_roots) or b"\x80"))
-        return Peer(
-            name=row.name,
-            card=card_of(row),
-            suspended=row.suspended,
-            expelled=row.expelled,
-            former=accepted_cards(row),
-            met=row.last_contact is not None,
-            patient=row.road != "https",
-            endless=row.road == "ferry",
-            seen=Seen(row.log_epoch, roots, row.log_at),
-            witnessed=Witnessed(row.witness_epoch, row.witness_size),
-            cosigned=bytes(row.cosigned) or None,
-        )
+        if name not in self._met.peers:
+            self._met.peers[name] = _peer(self._row(name), self._accepted(name))
+        return self._met.peers[name]
 
     def save_peer(self, peer: Peer, batch: Batch, now: datetime) -> None:
         row, standing = self._row(peer.name), batch.standing
+        self._met.peers[peer.name] = peer
         Neighbour.objects.filter(pk=row.pk).update(
             log_epoch=peer.seen.epoch,
             log_at=peer.seen.unproven,
@@ -115,19 +132,28 @@ class DatabaseStore:
             )
 
     def lane(self, peer: str, lane: int) -> Lane:
-        rows = self._lane_rows(peer).filter(lane=lane)
-        found = locked_for_update(rows).first()
-        if found is None:
-            LinkLane.objects.bulk_create(
-                [LinkLane(neighbour=self._row(peer), lane=lane)], ignore_conflicts=True
-            )
-            found = locked_for_update(rows).get()
-        return _lane(peer, found)
+        if (peer, lane) not in self._met.lanes:
+            rows = self._lane_rows(peer).filter(lane=lane)
+            found = locked_for_update(rows).first()
+            if found is None:
+                LinkLane.objects.bulk_create(
+                    [LinkLane(neighbour=self._row(peer), lane=lane)], ignore_conflicts=True
+                )
+                found = locked_for_update(rows).get()
+            self._met.lanes[peer, lane] = _lane(peer, found)
+        return self._met.lanes[peer, lane]
 
     def lanes(self, peer: str) -> Sequence[Lane]:
-        return [_lane(peer, row) for row in self._lane_rows(peer).order_by("lane")]
+        if peer not in self._met.used:
+            rows = self._lane_rows(peer).order_by("lane")
+            self._met.used[peer] = [_lane(peer, row) for row in rows]
+        return [self._met.lanes.get((peer, row.lane), row) for row in self._met.used[peer]]
 
     def save_lane(self, lane: Lane) -> None:
+        self._met.lanes[lane.peer, lane.lane] = lane
+        self._met.changed.add((lane.peer, lane.lane))
+
+    def _write_lane(self, lane: Lane) -> None:
         self._lane_rows(lane.peer).filter(lane=lane.lane).update(
             said=lane.said,
             heard=lane.heard,
@@ -145,16 +171,19 @@ class DatabaseStore:
 
     def letters(self, peer: str, lane: int, after: int, limit: int) -> list[Letter]:
         rows = Sent.objects.filter(neighbour=self._row(peer), lane=lane, sequence__gt=after)
-        found = rows.order_by("sequence").values_list("sequence", "envelope")[:limit]
+        found = rows.order_by("sequence").values_list("sequence", "envelope", "digest", "chain")
         letters, size = list[Letter](), 0
-        for number, envelope in found.iterator(chunk_size=16):
+        for number, envelope, digest, chain in found[:limit].iterator(chunk_size=16):
             letters.append(Letter(number, bytes(envelope)))
+            self._met.marks[peer, lane, number] = Mark(bytes(digest), bytes(chain))
             size += len(envelope)
             if size > MAX_BATCH:  # more than one batch can carry: leave the rest in the table
                 break
         return letters
 
     def sent(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
+        if first == last and (known := self._met.marks.get((peer, lane, first))):
+            return {first: known}
         return self._marks(Sent, peer, lane, first, last)
 
     def arrived(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
@@ -202,38 +231,43 @@ class DatabaseStore:
         receipts = Receipt.objects.filter(neighbour=row, lane=lane)
         letters = Sent.objects.filter(neighbour=row, lane=lane)
         while True:
-            over = receipts.filter(first__lte=number + 1, last__gt=number).order_by("-last")
-            if (reached := over.values_list("last", flat=True).first()) is not None:
-                number = reached
-                continue
+            later = receipts.filter(last__gt=number).order_by("first", "last")
+            for first, last in later.values_list("first", "last").iterator():
+                if first > number + 1:
+                    break
+                number = max(number, last)
             following = letters.filter(sequence__gt=number).aggregate(least=Min("sequence"))
             if following["least"] is None or following["least"] == number + 1:
                 return number
             number = following["least"] - 1  # those between were lost with a backup
 
     def log(self) -> tuple[int, Log]:
-        if self._log is None:
+        if self._met.log is None:
             head = locked_for_update(LogHead.objects.order_by("-epoch")[:1]).first()
             if head is None:
                 LogHead.objects.bulk_create([LogHead(epoch=FIRST_EPOCH)], ignore_conflicts=True)
                 head = locked_for_update(LogHead.objects.filter(epoch=FIRST_EPOCH)).get()
-            self._log = (head.epoch, log_of(head.epoch, head.size), head.size)
-        return self._log[0], self._log[1]
+            self._met.log = (head.epoch, log_of(head.epoch, head.size), head.size)
+        return self._met.log[0], self._met.log[1]
 
     def past_log(self, epoch: int) -> Log:
         return log_of(epoch, LogHead.objects.get(epoch=epoch).size)
 
     def restart_log(self, epoch: int) -> Log:
+        self._write_log()
         LogHead.objects.create(epoch=epoch)
-        self._log = (epoch, log_of(epoch, 0), 0)
-        return self._log[1]
+        self._met.log = (epoch, log_of(epoch, 0), 0)
+        return self._met.log[1]
 
     def save_log(self, log: Log) -> None:
-        assert self._log is not None
-        epoch, _, before = self._log
+        assert self._met.log is not None and self._met.log[1] is log
+
+    def _write_log(self) -> None:
+        if self._met.log is None:
+            return
+        epoch, log, before = self._met.log
         if log.size != before:
             LogHead.objects.filter(epoch=epoch).update(size=log.size)
-            self._log = (epoch, log, log.size)
 
     def keep_cosignature(self, peer: str, epoch: int, size: int, line: bytes) -> None:
         Cosignature.objects.create(neighbour=self._row(peer), epoch=epoch, size=size, line=line)
@@ -242,13 +276,19 @@ class DatabaseStore:
         raise_alarm(self._row(peer), code, detail, proof)
 
     def _row(self, name: str) -> Neighbour:
-        if name not in self._rows:
+        if name not in self._met.rows:
             rows = Neighbour.objects.filter(name=name)
-            found = (locked_for_update(rows) if self._locking else rows).first()
+            found = (locked_for_update(rows) if self._met.locking else rows).first()
             if found is None:
                 raise WireError(Refusal.NOT_A_NEIGHBOUR, name)
-            self._rows[name] = found
-        return self._rows[name]
+            self._met.rows[name] = found
+        return self._met.rows[name]
+
+    def _accepted(self, name: str) -> tuple[NodeCard, ...]:
+        """The cards a neighbour had before; hardly any has, so all are read once per batch."""
+        if self._former is None:
+            self._former = accepted_cards()
+        return self._former.get(name, ())
 
     def _lane_rows(self, peer: str) -> QuerySet[LinkLane]:
         return LinkLane.objects.filter(neighbour__name=peer)
@@ -275,6 +315,23 @@ def raise_alarm(neighbour: Neighbour, code: str, detail: str, proof: bytes = b""
         LinkAlarm.objects.create(
             neighbour=neighbour, code=code, detail=text, proof=proof, at=now, last_at=now
         )
+
+
+def _peer(row: Neighbour, former: tuple[NodeCard, ...]) -> Peer:
+    roots = tuple((size, root) for size, root in cbor2.loads(bytes(row.log_roots) or b"\x80"))
+    return Peer(
+        name=row.name,
+        card=card_of(row),
+        suspended=row.suspended,
+        expelled=row.expelled,
+        former=former,
+        met=row.last_contact is not None,
+        patient=row.road != "https",
+        endless=row.road == "ferry",
+        seen=Seen(row.log_epoch, roots, row.log_at),
+        witnessed=Witnessed(row.witness_epoch, row.witness_size),
+        cosigned=bytes(row.cosigned) or None,
+    )
 
 
 def _lane(peer: str, row: LinkLane) -> Lane:

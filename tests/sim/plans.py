@@ -1,0 +1,63 @@
+"""The sorts of runs that tests play, and the words in which a plan is told on a command line."""
+
+from __future__ import annotations
+
+import shlex
+from ast import literal_eval
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+from tests.sim.faults import EVERYTHING, HARSH, NONE, Faults
+from tests.sim.scenario import CITY, Plan, Run
+
+SHORT = Plan(days=0.25, documents=24, faults=replace(HARSH, weeks=0))
+DIALLED = replace(SHORT, ferries=0)
+PLANS = {
+    "three nodes, a bad quarter of a day": SHORT,
+    "real cryptography": replace(DIALLED, suite="intl"),
+    "five nodes, two bad days": replace(SHORT, parents=(0, 1, 1, 1), days=2, documents=12),
+    "slow one-way roads": replace(SHORT, ferries=10, days=2, documents=12),
+    "nothing but restores": replace(
+        SHORT, ferries=5, days=1, documents=12, faults=replace(NONE, restores=6, jitter=0.3)
+    ),
+    "nineteen nodes, thirty days": replace(CITY, faults=EVERYTHING),
+}
+
+
+def words(plan: Plan) -> Iterator[str]:
+    """Each field in which a plan is not the usual one: `days=2`, `faults.loss=0.1`."""
+    for name, value, usual in _differences(plan, Plan()):
+        if isinstance(value, Faults):
+            for fault, rate, _ in _differences(value, usual):
+                yield f"{name}.{fault}={rate!r}"
+        else:
+            yield f"{name}={value!r}"
+
+
+def plan_of(told: Iterable[str]) -> Plan:
+    """The plan that these words tell. Raises ValueError."""
+    plan = Plan()
+    for word in told:
+        name, _, value = word.partition("=")
+        group, _, fault = name.partition(".")
+        try:
+            read = literal_eval(value)
+            changed = replace(plan.faults, **{fault: read}) if fault else read
+            plan = replace(plan, **{group: changed})
+        except (SyntaxError, TypeError) as error:
+            raise ValueError(f"{word}: {error}") from None
+    return plan
+
+
+def repeat(run: Run) -> str:
+    """What is wrong, and the line that shows it again."""
+    told = shlex.join([str(run.seed), *words(run.plan)])
+    return f"{run.problems[:3]}; again: .venv/bin/python -m tests.sim {told}"
+
+
+def _differences(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    for field in fields(one):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if mine != theirs:
+            yield field.name, mine, theirs
