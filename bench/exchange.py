@@ -72,24 +72,39 @@ def compare(names: dict[str, str], kind: type[Pair], short: bool) -> list[Row]:
             for suite, pair in pairs.items():
                 with resting([other for other in pairs.values() if other is not pair]):
                     rates[suite].append(number / pair.send(number))
-    sent, medians = number * rounds, {suite: statistics.median(rates[suite]) for suite in suites}
+    sent = number * rounds
     return [
-        row(
+        figures(
             name,
-            medians[suite],
-            medians["none"],
-            medians[suite] / medians["none"],
-            "letters/s",
-            letters=number,
-            body_bytes=load.BODY,
-            of_bare_insert=medians[suite] / floor,
-            rounds=[round(rate) for rate in rates[suite]],
-            reference_rounds=[round(rate) for rate in rates["none"]],
+            rates[suite],
+            rates["none"],
+            number,
+            floor,
             cpu_ms_per_100=pairs[suite].cpu(sent),
             reference_cpu_ms_per_100=pairs["none"].cpu(sent),
         )
         for suite, name in names.items()
     ]
+
+
+def figures(
+    name: str, ours: list[float], none: list[float], letters: int, floor: float, **more: object
+) -> Row:
+    """The row of one suite on one road: letters a second, round by round, beside those without."""
+    median, reference = statistics.median(ours), statistics.median(none)
+    return row(
+        name,
+        median,
+        reference,
+        median / reference,
+        "letters/s",
+        letters=letters,
+        body_bytes=load.BODY,
+        of_bare_insert=median / floor,
+        rounds=[round(rate) for rate in ours],
+        reference_rounds=[round(rate) for rate in none],
+        **more,
+    )
 
 
 @contextmanager

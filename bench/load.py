@@ -44,15 +44,15 @@ def make(folder: Path, card: bytes, *, is_parent: bool) -> None:
     admit(node_actor({"messages.admit"}), NodeCard.from_cbor(card), is_parent=is_parent)
 
 
-def choose_nats(folder: Path, child: str) -> None:
-    """Let a node reach its child over NATS."""
+def choose_road(folder: Path, neighbour: str, road: str) -> None:
+    """Let a node reach its neighbour by this road."""
     from zhengtong.faces.cli.start import enter
 
     enter(folder / "node.toml")
     from zhengtong.kernel.directory.actors import node_actor
-    from zhengtong.kernel.messages.roads.links import choose_road
+    from zhengtong.kernel.messages.roads import links
 
-    choose_road(node_actor({"messages.choose_road"}), child, "nats")
+    links.choose_road(node_actor({"messages.choose_road"}), neighbour, road)
 
 
 def enqueue(folder: Path, number: int) -> float:

@@ -50,14 +50,15 @@ from zhengtong.kernel.messages.models import (
     LinkLane,
     Message,
     Neighbour,
+    Route,
     Sent,
 )
 from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.kernel.messages.roads import queries as roads
-from zhengtong.kernel.messages.routes import way_to
+from zhengtong.kernel.messages.routes import Way, way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.attest import prove
-from zhengtong.wire.keys import NodeCard
+from zhengtong.wire.keys import NodeCard, NodeKeys
 
 
 def organisation(id: str, name: str, node: str, kind: str, number: int) -> str:
@@ -335,6 +336,27 @@ def post_lane(node: str, lane: int, number: int, mark: str, level: int = 1) -> N
             post(message, [way_to(neighbour)], lane)
 
 
+def post_astray(node: str) -> None:
+    """A letter for a node that is believed to lie behind a neighbour, which knows nothing of it."""
+    keys, ceiling = NodeKeys.generate("nowhere"), 1
+    card = NodeCard.issue(
+        keys, title="nowhere", zone="private", ceiling=ceiling, url="", issued_at=moment.now()
+    )
+    route = Route.objects.create(
+        name=keys.node,
+        title=card.title,
+        zone=card.zone,
+        ceiling=ceiling,
+        card=card.to_cbor(),
+        neighbour=Neighbour.objects.get(name=node),
+    )
+    told = Reminded(new_id(), "astray", moment.now())
+    message = Message.objects.create(
+        kind=told.kind, body=encode(told), level=1, origin="", at=told.at, pending=False
+    )
+    post(message, [Way(route, route.neighbour)], Lane.NORMAL)
+
+
 def heard(origin: str, mark: str) -> dict[int, list[int]]:
     """By lane: the places that `post_lane` gave the letters from a node, as they arrived."""
     found: dict[int, list[int]] = {}
@@ -350,11 +372,12 @@ def heard_lanes(origin: str, mark: str) -> list[int]:
 
 def _heard(origin: str, mark: str) -> list[tuple[int, int]]:
     arrived = Arrival.objects.filter(neighbour__name=origin, message__isnull=False).order_by("pk")
-    bodies = dict(Message.objects.filter(kind=Reminded.kind).values_list("pk", "body"))
+    rows = Message.objects.filter(kind=Reminded.kind).values_list("pk", "body")
+    marked = {pk: bytes(body) for pk, body in rows if f"{mark}:".encode() in bytes(body)}
     found = []
     for message in arrived.values_list("message", flat=True):
-        if message in bodies:
-            told = decode(Reminded.kind, bytes(bodies[message]))
+        if message in marked:
+            told = decode(Reminded.kind, marked[message])
             assert isinstance(told, Reminded)
             said, lane, place = told.text.split(":")
             found += [(int(lane), int(place))] if said == mark else []

@@ -60,6 +60,7 @@ class Site:
     engine: Engine
     zone: str = "private"
     parent: Site | None = None
+    by_ferry: bool = False
     web_processes: int = 1
     workers: int = 1
     database_inside: bool = False
@@ -89,7 +90,8 @@ class Site:
             address = (
                 f"https://127.0.0.1:{secure}" if secure else f"http://127.0.0.1:{self.parent.port}"
             )
-            above = f'[parent]\nname = "{self.parent.name}"\nurl = "{address}"\n'
+            road = 'road = "ferry"' if self.by_ferry else f'url = "{address}"'
+            above = f'[parent]\nname = "{self.parent.name}"\n{road}\n'
         received = ""
         if self.exchange_port:
             received = f'exchange_listen = "127.0.0.1:{self.exchange_port}"\n'

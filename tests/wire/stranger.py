@@ -166,8 +166,13 @@ def disclosed(claims: dict[int, Any], plaintext: bytes) -> list[Any]:
 
 def open_envelope(data: bytes, private: bytes, kid: bytes) -> bytes:
     _, outer, payload, _ = sign1(data, "envelope")
-    need(payload[:2] == b"\xd8\x60")
-    protected, unprotected, ciphertext, recipients = decode(payload)
+    return opened(payload, outer, private, kid)
+
+
+def opened(sealed: bytes, outer: bytes, private: bytes, kid: bytes) -> bytes:
+    """The plaintext of a COSE_Encrypt with this external data."""
+    need(sealed[:2] == b"\xd8\x60")
+    protected, unprotected, ciphertext, recipients = decode(sealed)
     (mine,) = [entry for entry in recipients if entry[1][4] == kid]
     point = X25519PublicKey.from_public_bytes(mine[1][-1][-2])
     secret = X25519PrivateKey.from_private_bytes(private).exchange(point)
