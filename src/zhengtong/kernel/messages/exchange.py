@@ -7,14 +7,17 @@ A road calls `to_say`, `compose`, `accept` and, when it has lost something, `rew
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 from django.conf import settings
 
 from zhengtong import __version__
 from zhengtong.kernel import moment
 from zhengtong.kernel.messages.identity import own_keys
+from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.messages.store import DatabaseStore
-from zhengtong.wire.errors import WireError
+from zhengtong.wire.batch import decode_batch
+from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH, Accepted, Exchange
 
 __all__ = ["WHOLE_BATCH", "Accepted", "accept", "answer", "compose", "links", "rewind", "to_say"]
@@ -41,7 +44,21 @@ def compose(
 
 def accept(data: bytes) -> Accepted:
     """Take in a batch from any neighbour. Raises WireError when it is refused as a whole."""
-    return links().accept(data)
+    try:
+        return links().accept(data)
+    except WireError as error:
+        if error.code is Refusal.CLOCK:
+            _note_clock(data)
+        raise
+
+
+def _note_clock(batch: bytes) -> None:
+    """Keep how far the clock of a refused neighbour is off: people here must be told as well."""
+    standing = decode_batch(
+        batch, DatabaseStore().neighbours(), receiver=settings.NODE.name
+    ).standing
+    skew_ms = (standing.at - moment.now()) // timedelta(milliseconds=1)
+    Neighbour.objects.filter(name=standing.sender).update(skew_ms=skew_ms)
 
 
 def answer(data: bytes) -> bytes:
