@@ -9,7 +9,7 @@ import pytest
 from tests.engines import Engine
 from tests.faults.clock import Clock
 from tests.faults.province import Province, Walled
-from tests.faults.traffic import Traffic
+from tests.faults.traffic import PATIENCE, Traffic
 from tests.federation.city import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.soak]
@@ -43,6 +43,7 @@ def province(
 def _alarmed(site: Walled, other: Walled, told: bool = True) -> None:
     wait_until(
         lambda: (OFF in site.do("alarms", node=other.name)) == told,
+        seconds=120 if told else PATIENCE,
         what=f"{site.name} to be told of the clock of {other.name}, or that it is right again",
     )
 

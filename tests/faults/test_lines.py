@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.province import Province
 from tests.faults.traffic import Traffic
-from tests.federation.city import office_id, wait_until
+from tests.federation.city import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.soak]
 
@@ -63,15 +63,7 @@ def test_an_emergency_overtakes_a_file_on_a_slow_line(province: Province, traffi
     cable = province.cables["fugou"]
     cable.rate, cable.latency = 256_000, 0.05
     traffic.faults["slow line"] = 1
-    document = centre.do(
-        "send_large",
-        clerk=centre.clerk,
-        leader=f"{centre.office}领导",
-        to=[str(office_id("扶沟县"))],
-        title="关于报送水位",
-        mebibytes=1,
-    )
-    traffic.documents["centre", "fugou"] = [document]
+    document = traffic.send_large(centre, fugou)
     wait_until(lambda: centre.do("handed", node="fugou") > 0, what="the file to set out")
     traffic.post(centre, fugou, 5)
     wait_until(

@@ -10,8 +10,8 @@ from tests.faults.province import Province, Walled
 from tests.federation.city import office_id, wait_until
 
 LANES = (0, 1, 2, 3)
-PATIENCE = 150
-"""Seconds; after a long silence a child dials at most every five minutes, but as a rule sooner."""
+PATIENCE = 400
+"""Seconds; after many failures a child dials every five minutes only."""
 
 
 @dataclass
@@ -49,6 +49,21 @@ class Traffic:
     def send(self, origin: Walled, to: Walled, number: int) -> None:
         for document in self.prepare(origin, to, number):
             self.dispatch(origin, to, document)
+
+    def send_large(self, origin: Walled, to: Walled) -> str:
+        """A document with a file of one MiB, which travels as a letter of its own."""
+        document = str(
+            origin.do(
+                "send_large",
+                clerk=origin.clerk,
+                leader=f"{origin.office}领导",
+                to=[str(office_id(to.office))],
+                title="关于报送水位",
+                mebibytes=1,
+            )
+        )
+        self.documents.setdefault((origin.name, to.name), []).append(document)
+        return document
 
     @property
     def given(self) -> int:
