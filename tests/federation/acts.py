@@ -32,6 +32,7 @@ from zhengtong.capabilities.documents.models import (
     State,
 )
 from zhengtong.faces.cli.main import main
+from zhengtong.faces.office.link_words import clock
 from zhengtong.kernel import files, moment, tasks
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
@@ -411,6 +412,16 @@ def alarms(node: str) -> list[str]:
     """What is wrong with the link to a neighbour now."""
     found = LinkAlarm.objects.filter(neighbour__name=node, cleared_at=None)
     return sorted(found.values_list("code", flat=True))
+
+
+def clock_shown(node: str) -> str:
+    """What the page of links says about a neighbour's clock."""
+    return clock(Neighbour.objects.get(name=node).skew_ms)[0]
+
+
+def alarms_ever() -> list[str]:
+    """Every alarm that a link of this node has raised so far, whether cleared or not."""
+    return sorted(set(LinkAlarm.objects.values_list("code", flat=True)))
 
 
 # ── the ferry ──
