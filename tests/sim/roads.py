@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 from tests.sim.node import DiskFull, Down, Node
 from tests.sim.world import HOUR, MINUTE, Wire, World
+from zhengtong.wire import turns
 from zhengtong.wire.errors import WireError
+from zhengtong.wire.exchange import Accepted
 from zhengtong.wire.link import pause_after, retry_after
 
 EXPRESS, REGULAR = (0, 1), (2, 3)
@@ -15,6 +18,8 @@ TIMEOUT = 30.0
 TURN = 5.0
 """Seconds that one batch should take at most; a slow line carries smaller ones."""
 SEAL_PAUSE = 0.01
+AT_ONCE = 2
+"""Turns under way in a full lane: one on the road, one that follows it at once."""
 
 
 class Road:
@@ -86,12 +91,9 @@ class HttpsRoad(Road):
         self, lane: int, answer: Callable[[bytes | WireError | None], None], data: bytes
     ) -> None:
         """The parent's side of a dial; None stands for a server that fails."""
-        parent, said = self.parent, None
+        parent = self.parent
         try:
-            accepted = parent.do(parent.exchange.accept, data)
-            said = parent.do(
-                parent.exchange.compose, accepted.peer, accepted.lane, room=accepted.room
-            )
+            _, said = parent.do(turns.answer, parent.exchange, data)
         except WireError as error:
             self.world.note("refused", parent.name, self.child.name, error.code.value)
             refusal = error
@@ -112,15 +114,16 @@ class Courier:
         self.called: set[int] = set()
         self.lost, self.failures, self.flying, self.serial = True, 0, 0, 0
         self.refusing: WireError | None = None
-        self.flowing = False
+        self.at_hand = deque[bytes]()
         self.waits = self.asked = False
         self.fruitless = 0
         self.poll_at = 0.0
 
     def start(self) -> None:
         """A new process: what an earlier one had handed over may never have arrived."""
-        self.lost, self.failures, self.flying, self.refusing = True, 0, 0, None
-        self.called, self.flowing, self.waits = set(), False, False
+        self._drop()
+        self.failures, self.refusing = 0, None
+        self.called, self.waits = set(), False
         self.wake()
 
     def wake(self) -> None:
@@ -144,19 +147,24 @@ class Courier:
             self._failed("disk")
 
     def _dial(self, lane: int) -> None:
-        child, road = self.road.child, self.road
         self.asked = lane in self.called
         self.called.discard(lane)
+        self._fly(lane, self._batch(lane))
+
+    def _batch(self, lane: int) -> bytes:
+        child, room = self.road.child, self.room
         refusing, self.refusing = self.refusing, None
-        room = int(road.wire.bandwidth * TURN)
-        data = child.do(
+        return child.do(
             child.exchange.compose,
-            road.parent.name,
+            self.road.parent.name,
             lane,
             refusing=refusing,
             room=room,
             wanted=room,
         )
+
+    def _fly(self, lane: int, data: bytes) -> None:
+        child, road = self.road.child, self.road
         self.serial += 1
         self.flying = self.serial
         answer = partial(self._answered, self.flying, lane, child.lives)
@@ -176,16 +184,21 @@ class Courier:
         if not isinstance(answer, bytes):
             self._failed(answer.code.value if answer else "unavailable")
             return
-        child = self.road.child
+        child, parent = self.road.child, self.road.parent
         try:
-            if self.flowing:  # the next turn is under way while this answer is taken in
-                self._dial(lane)
-            accepted = child.do(child.exchange.accept, answer)
-            ours = {*child.do(child.exchange.to_say, self.road.parent.name)}
+            if self.at_hand:  # the next is on the road while this answer is taken in
+                self._fly(lane, self.at_hand.popleft())
+            exchange, room = child.exchange, self.room
+            accepted, batch = child.do(turns.proceed, exchange, answer, self.lanes, room=room)
+            if pause := self._pause_after(accepted):
+                self._drop()
+                self._pause(pause)
+            elif batch:
+                self._follow(lane, batch)
         except Down:
             return
         except WireError as error:
-            self.world.note("refused", child.name, self.road.parent.name, error.code.value)
+            self.world.note("refused", child.name, parent.name, error.code.value)
             self.refusing = error
             self._failed(error.code.value)
             return
@@ -195,19 +208,35 @@ class Courier:
         self.failures = 0
         self.poll_at = self.world.now + self.road.poll
         self.world.at(self.road.poll, self.wake)
-        self.road.mail(child, self.road.parent)
-        self.flowing = lane in accepted.waiting or lane in ours
-        if min({*ours, lane} & {*self.lanes}) < lane:
-            self.flowing = False
-        asked = self.asked or not {*self.lanes}.isdisjoint((*accepted.waiting, *ours))
+        self.road.mail(child, parent)
+        here = {lane} if self.flying else set()
+        self.road.call(tuple({*accepted.waiting} - here))
+
+    def _follow(self, lane: int, batch: bytes) -> None:
+        """The next batch goes at once, or behind the one on the road; then one is at hand."""
+        if self.flying:
+            self.at_hand.append(batch)
+        else:
+            self._fly(lane, batch)
+        if 1 + len(self.at_hand) < AT_ONCE:
+            self.at_hand.append(self._batch(lane))
+
+    def _pause_after(self, accepted: Accepted) -> float:
+        asked = self.asked or not {*self.lanes}.isdisjoint((*accepted.waiting, *accepted.ours))
         self.fruitless = self.fruitless + 1 if asked and not accepted.moved else 0
-        if pause := pause_after(self.fruitless, self.world.chance.random).total_seconds():
-            self.flowing = False
-            self._pause(pause)
-        self.road.call(accepted.waiting)
+        return pause_after(self.fruitless, self.world.chance.random).total_seconds()
+
+    @property
+    def room(self) -> int:
+        return int(self.road.wire.bandwidth * TURN)
+
+    def _drop(self) -> None:
+        """Whatever is on the road or at hand counts for lost."""
+        self.flying, self.lost = 0, True
+        self.at_hand.clear()
 
     def _failed(self, why: str) -> None:
-        self.flying, self.lost, self.flowing = 0, True, False
+        self._drop()
         self.failures += 1
         self.world.note("failed", self.road.child.name, self.lanes[0], why)
         self._pause(retry_after(self.failures, self.world.chance.random).total_seconds())
