@@ -24,7 +24,7 @@ from zhengtong.kernel.messages.outbox import post
 from zhengtong.kernel.messages.pieces import FilePiece
 from zhengtong.kernel.messages.routes import way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
-from zhengtong.wire.batch import Batch, Head, Letter, Refused, Standing, decode_batch, encode_head
+from zhengtong.wire.batch import Batch, Letter, Refused, decode_batch, encode_head
 from zhengtong.wire.bulk import open_bulk, seal_bulk
 from zhengtong.wire.envelope import Content, open_envelope, seal_disclosed
 from zhengtong.wire.keys import NodeCard, NodeKeys
@@ -32,6 +32,7 @@ from zhengtong.wire.link import extended
 from zhengtong.wire.log import Log
 from zhengtong.wire.memory import MemoryTiles
 from zhengtong.wire.receipts import SALT, Entry, Event, issue, log_name
+from zhengtong.wire.standing import Head, Standing
 
 NODE = "test"
 """The node under test, as tests/engines.py calls it."""

@@ -9,8 +9,9 @@ from tests.sim.culprit import corrupt
 from tests.sim.node import Node
 from tests.sim.world import DAY, MINUTE, World
 from zhengtong.wire.attest import prove
-from zhengtong.wire.batch import Batch, Standing, Witnessed, encode_batch
+from zhengtong.wire.batch import Batch, encode_batch
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.standing import Standing, Witnessed
 
 
 def pair() -> tuple[Node, Node]:

@@ -22,10 +22,11 @@ from zhengtong.kernel.messages.identity import finder
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.node import LOOPBACK
 from zhengtong.wire import cbor, cose
-from zhengtong.wire.batch import MAX_BATCH, MAX_STANDING
+from zhengtong.wire.batch import MAX_BATCH
 from zhengtong.wire.beside import read_head
 from zhengtong.wire.certificate_faults import BadCertificate, Fault
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.standing import MAX_STANDING
 
 STATUS = {
     Refusal.OVERSIZED: 413,

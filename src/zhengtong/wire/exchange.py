@@ -15,20 +15,13 @@ from functools import partial
 
 from zhengtong.wire import link, receipts, witness
 from zhengtong.wire.batch import (
-    FIRST_EPOCH,
-    LANES,
     MAX_BATCH,
     MAX_LETTERS,
-    NOTHING_LOST,
     Batch,
-    Head,
     Letter,
-    Lost,
     Refused,
-    Standing,
     decode_batch,
     encode_batch,
-    require_fresh,
     take_what_fits,
 )
 from zhengtong.wire.beside import Read
@@ -39,6 +32,15 @@ from zhengtong.wire.link import Incoming, Lane, Mark, Numbered, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.opening import open_letters
 from zhengtong.wire.receipts import SALT, Entry, Event, log_name
+from zhengtong.wire.standing import (
+    FIRST_EPOCH,
+    LANES,
+    NOTHING_LOST,
+    Head,
+    Lost,
+    Standing,
+    require_fresh,
+)
 from zhengtong.wire.store import Store
 from zhengtong.wire.suite import Rng
 

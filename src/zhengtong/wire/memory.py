@@ -13,13 +13,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from zhengtong.wire.batch import FIRST_EPOCH, Batch, Letter, Refused
+from zhengtong.wire.batch import Batch, Letter, Refused
 from zhengtong.wire.envelope import Opened
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import FindCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Owed, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.merkle import Hash
+from zhengtong.wire.standing import FIRST_EPOCH
 
 K = TypeVar("K")
 V = TypeVar("V")

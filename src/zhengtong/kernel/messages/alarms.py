@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from zhengtong.kernel.moment import CHINA
-from zhengtong.wire.batch import CLOCK_TOLERANCE
 from zhengtong.wire.errors import Refusal
+from zhengtong.wire.standing import CLOCK_TOLERANCE
 
 LANE_WORDS = ("特急", "加急", "普通", "批量")
 WATCHED = ("no_contact", "silent_stall", "overdue", "clock_off")

@@ -20,10 +20,11 @@ from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.messages.store import DatabaseStore
 from zhengtong.wire import cbor, turns
-from zhengtong.wire.batch import Batch, encode_batch, encode_head, read_standing
+from zhengtong.wire.batch import Batch, encode_batch, encode_head
 from zhengtong.wire.beside import Beside, Read
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH, Accepted, Exchange
+from zhengtong.wire.standing import read_standing
 
 __all__ = [
     "WHOLE_BATCH",

@@ -30,22 +30,14 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.routes import brought_by
-from zhengtong.wire.batch import (
-    FIRST_EPOCH,
-    MAX_ROOM,
-    NO_CHAIN,
-    Batch,
-    Head,
-    Letter,
-    Refused,
-    Witnessed,
-)
+from zhengtong.wire.batch import MAX_ROOM, Batch, Letter, Refused
 from zhengtong.wire.envelope import Opened
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH
 from zhengtong.wire.keys import FindCard, NodeCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Owed, Peer, Seen
 from zhengtong.wire.log import Log
+from zhengtong.wire.standing import FIRST_EPOCH, NO_CHAIN, Head, Witnessed
 
 
 @dataclass
