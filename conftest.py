@@ -17,6 +17,8 @@ import pytest
 
 from tests import engines
 
+pytest_plugins = ("tests.faults.report",)
+
 ENGINE = engines.choose()
 django.setup()
 # The workers of pytest-xdist inherit this environment. With the name in it, pytest-django would

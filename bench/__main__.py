@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import traceback
+from operator import ge, le, lt
 from pathlib import Path
 
 from bench.parts import CannotRun, Row
@@ -25,6 +26,8 @@ MODULES = {
     "exchange": ("exchange-intl-https", "exchange-gm-https"),
     "exchange_nats": ("exchange-intl-nats", "exchange-gm-nats"),
     "ferry": ("exchange-intl-ferry", "exchange-gm-ferry"),
+    "attachment": ("attachment-1g",),
+    "catch_up": ("catch-up",),
     "nation": ("nation",),
     "evidence": ("evidence",),
     "portal_baked": ("portal-baked", "portal-nginx"),
@@ -42,6 +45,8 @@ GOALS = {
     "exchange-gm-https": (("ratio", ">=", 0.4),),
     "exchange-gm-nats": (("ratio", ">=", 0.4),),
     "exchange-gm-ferry": (("ratio", ">=", 0.4),),
+    "attachment-1g": (("ratio", ">=", 0.5), ("peak_mb", "<", 150)),
+    "catch-up": (("ratio", ">=", 0.8),),
     "nation": (("p99_bulk", "<=", 60), ("p99_emergency", "<=", 5), ("spread", "<=", 1.5)),
     "portal-baked": (("ratio", ">=", 0.5),),
     "search-100k": (("ratio", ">=", 5), ("recall", ">=", 1)),
@@ -103,12 +108,9 @@ def _goal(line: Row, short: bool) -> Row:
     goals = GOALS.get(line["name"], ())
     if not goals or line["ours"] is None or (short and line["name"] in FULL_SIZE_ONLY):
         return {}
-    signs = {">=": "≥", "<=": "≤"}
-    words = ", ".join(f"{field} {signs[sign]} {bound:g}" for field, sign, bound in goals)
-    met = all(
-        line[field] >= bound if sign == ">=" else line[field] <= bound
-        for field, sign, bound in goals
-    )
+    tests = {">=": ("≥", ge), "<=": ("≤", le), "<": ("<", lt)}
+    words = ", ".join(f"{field} {tests[sign][0]} {bound:g}" for field, sign, bound in goals)
+    met = all(tests[sign][1](line[field], bound) for field, sign, bound in goals)
     return {"goal": words, "met": met}
 
 

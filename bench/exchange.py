@@ -21,14 +21,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import bare, load
-from bench.parts import Row, apart, free_ports, row, wait_for_port
+from bench.parts import (
+    Row,
+    apart,
+    child_processes,
+    cpu_seconds,
+    free_ports,
+    row,
+    wait_for_port,
+)
 from zhengtong.faces.cli.init import write_node
 from zhengtong.kernel.messages.keyfile import create_keys, read_keys
 from zhengtong.kernel.node import load as read_node
@@ -64,24 +72,39 @@ def compare(names: dict[str, str], kind: type[Pair], short: bool) -> list[Row]:
             for suite, pair in pairs.items():
                 with resting([other for other in pairs.values() if other is not pair]):
                     rates[suite].append(number / pair.send(number))
-    sent, medians = number * rounds, {suite: statistics.median(rates[suite]) for suite in suites}
+    sent = number * rounds
     return [
-        row(
+        figures(
             name,
-            medians[suite],
-            medians["none"],
-            medians[suite] / medians["none"],
-            "letters/s",
-            letters=number,
-            body_bytes=load.BODY,
-            of_bare_insert=medians[suite] / floor,
-            rounds=[round(rate) for rate in rates[suite]],
-            reference_rounds=[round(rate) for rate in rates["none"]],
+            rates[suite],
+            rates["none"],
+            number,
+            floor,
             cpu_ms_per_100=pairs[suite].cpu(sent),
             reference_cpu_ms_per_100=pairs["none"].cpu(sent),
         )
         for suite, name in names.items()
     ]
+
+
+def figures(
+    name: str, ours: list[float], none: list[float], letters: int, floor: float, **more: object
+) -> Row:
+    """The row of one suite on one road: letters a second, round by round, beside those without."""
+    median, reference = statistics.median(ours), statistics.median(none)
+    return row(
+        name,
+        median,
+        reference,
+        median / reference,
+        "letters/s",
+        letters=letters,
+        body_bytes=load.BODY,
+        of_bare_insert=median / floor,
+        rounds=[round(rate) for rate in ours],
+        reference_rounds=[round(rate) for rate in none],
+        **more,
+    )
 
 
 @contextmanager
@@ -110,6 +133,13 @@ class Pair:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Make both nodes and keep them serving."""
+        city, county = self.make()
+        with serving(city) as upper, serving(county) as lower:
+            self.watch(upper, lower)
+            yield
+
+    def make(self) -> tuple[Path, Path]:
+        """The homes of both nodes, which know each other."""
         city, county = (self.folder / name for name in ("city", "county"))
         ports = free_ports(2)
         for home, port in zip((city, county), ports, strict=True):
@@ -126,22 +156,30 @@ class Pair:
         apart(load.make, city, card_of(county), is_parent=False)
         apart(load.make, county, card_of(city), is_parent=True)
         self.lay(city, county)
-        with serving(city) as upper, serving(county) as lower:
-            self.processes = {
-                **{f"city {name}": pid for name, pid in upper.items()},
-                **{f"county {name}": pid for name, pid in lower.items() if name != "web"},
-            }
-            yield
+        return city, county
+
+    def watch(self, upper: dict[str, int], lower: dict[str, int]) -> None:
+        """Note the processes of both nodes that have to do with the exchange."""
+        self.processes = {
+            **{f"city {name}": pid for name, pid in upper.items()},
+            **{f"county {name}": pid for name, pid in lower.items() if name != "web"},
+        }
 
     def lay(self, city: Path, county: Path) -> None:
         """What the road needs before the nodes start; a child that dials needs nothing."""
 
     def send(self, number: int) -> float:
         """Seconds from the commit of `number` letters to the receipt of the last."""
+        return self.until_receipted(
+            number, lambda: apart(load.enqueue, self.folder / "city", number)
+        )
+
+    def until_receipted(self, number: int, begin: Callable[[], float]) -> float:
+        """Seconds from the moment that `begin` returns until so many more letters are receipted."""
         with closing(sqlite3.connect(self.folder / "city" / "node.sqlite3")) as city:
             wanted = self._receipted(city) + number
             before_all = {name: cpu_seconds(pid) for name, pid in self.processes.items()}
-            began = apart(load.enqueue, self.folder / "city", number)
+            began = begin()
             before, changed = 0, time.monotonic()
             while (receipted := self._receipted(city)) < wanted:
                 now = time.monotonic()
@@ -193,15 +231,8 @@ def serving(home: Path) -> Iterator[dict[str, int]]:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         try:
             wait_for_port(process, address.port)
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-            *broker, web, worker = map(int, children.split())  # in the order of their start
+            *broker, web, worker = child_processes(process.pid)
             yield {"web": web, "worker": worker, **dict(zip(["nats"], broker, strict=False))}
         finally:
             process.terminate()
             process.wait(20)
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

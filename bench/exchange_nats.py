@@ -38,7 +38,7 @@ class NatsPair(Pair):
         node = read_node(city / "node.toml")
         nats_files.remember_leaf(node, county.name, written.key)
         nats_files.write(node, [county.name])
-        apart(load.choose_nats, city, county.name)
+        apart(load.choose_road, city, county.name, "nats")
 
 
 def _append(home: Path, table: str, server: Path) -> None:

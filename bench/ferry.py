@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import bare, load
-from bench.exchange import SUITES, card_of
-from bench.parts import Row, apart, row
+from bench.exchange import SUITES, card_of, figures
+from bench.parts import Row, apart
 from zhengtong.faces.cli.init import write_node
 from zhengtong.kernel.messages.keyfile import create_keys
 
@@ -48,21 +47,8 @@ def rows(short: bool) -> list[Row]:
             suite: max(nodes.city.run(peak_mb), nodes.county.run(peak_mb))
             for suite, nodes in pairs.items()
         }
-    medians = {suite: statistics.median(rates[suite]) for suite in suites}
     return [
-        row(
-            name,
-            medians[suite],
-            medians["none"],
-            medians[suite] / medians["none"],
-            "letters/s",
-            letters=number,
-            body_bytes=load.BODY,
-            of_bare_insert=medians[suite] / floor,
-            rounds=[round(rate) for rate in rates[suite]],
-            reference_rounds=[round(rate) for rate in rates["none"]],
-            peak_mb=peaks[suite],
-        )
+        figures(name, rates[suite], rates["none"], number, floor, peak_mb=peaks[suite])
         for suite, name in zip(SUITES, NAMES, strict=True)
     ]
 
@@ -120,6 +106,8 @@ def pair(folder: Path, suite: str) -> Iterator[Pair]:
     city, county = homes
     apart(load.make, city, card_of(county), is_parent=False)
     apart(load.make, county, card_of(city), is_parent=True)
+    for home, neighbour in ((city, county), (county, city)):
+        apart(load.choose_road, home, neighbour.name, "ferry")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as first, ProcessPoolExecutor(1, context) as second:
         yield Pair(folder, Node(city, first), Node(county, second))
@@ -131,10 +119,8 @@ def export(home: Path, to: str, folder: Path) -> int:
 
     enter(home / "node.toml")
     from zhengtong.kernel.directory.actors import node_actor
-    from zhengtong.kernel.messages.models import Neighbour
     from zhengtong.kernel.messages.roads import commands, ferry
 
-    Neighbour.objects.update(road="ferry")
     actor = node_actor({"ferry.export"})
     return ferry.make(commands.export(actor, to, limit=CD, folder=str(folder))).letters
 
@@ -145,10 +131,8 @@ def bring(home: Path, folder: Path) -> int:
 
     enter(home / "node.toml")
     from zhengtong.kernel.directory.actors import node_actor
-    from zhengtong.kernel.messages.models import Neighbour
     from zhengtong.kernel.messages.roads import ferry, queries
 
-    Neighbour.objects.update(road="ferry")
     for path in sorted(folder.iterdir()):
         ferry.land(node_actor({"ferry.import"}), path)
     for voyage in queries.arriving():

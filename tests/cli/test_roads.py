@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ LEAF = Nats("127.0.0.1:4222", above="127.0.0.1:7422")
 def home(settings: Settings, tmp_path: Path) -> Path:
     """The node under test in a folder of its own, with a child, and a NATS server to be."""
     Poser(own_card()).admitted()
+    shutil.copytree(settings.NODE.keys, tmp_path / "keys")
     settings.NODE = replace(settings.NODE, home=tmp_path, nats=HUB)
     return tmp_path
 

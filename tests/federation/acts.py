@@ -32,6 +32,7 @@ from zhengtong.capabilities.documents.models import (
     State,
 )
 from zhengtong.faces.cli.main import main
+from zhengtong.faces.office.link_words import clock
 from zhengtong.kernel import files, moment, tasks
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
@@ -50,14 +51,15 @@ from zhengtong.kernel.messages.models import (
     LinkLane,
     Message,
     Neighbour,
+    Route,
     Sent,
 )
 from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.kernel.messages.roads import queries as roads
-from zhengtong.kernel.messages.routes import way_to
+from zhengtong.kernel.messages.routes import Way, way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.attest import prove
-from zhengtong.wire.keys import NodeCard
+from zhengtong.wire.keys import NodeCard, NodeKeys
 
 
 def organisation(id: str, name: str, node: str, kind: str, number: int) -> str:
@@ -335,6 +337,27 @@ def post_lane(node: str, lane: int, number: int, mark: str, level: int = 1) -> N
             post(message, [way_to(neighbour)], lane)
 
 
+def post_astray(node: str) -> None:
+    """A letter for a node that is believed to lie behind a neighbour, which knows nothing of it."""
+    keys, ceiling = NodeKeys.generate("nowhere"), 1
+    card = NodeCard.issue(
+        keys, title="nowhere", zone="private", ceiling=ceiling, url="", issued_at=moment.now()
+    )
+    route = Route.objects.create(
+        name=keys.node,
+        title=card.title,
+        zone=card.zone,
+        ceiling=ceiling,
+        card=card.to_cbor(),
+        neighbour=Neighbour.objects.get(name=node),
+    )
+    told = Reminded(new_id(), "astray", moment.now())
+    message = Message.objects.create(
+        kind=told.kind, body=encode(told), level=1, origin="", at=told.at, pending=False
+    )
+    post(message, [Way(route, route.neighbour)], Lane.NORMAL)
+
+
 def heard(origin: str, mark: str) -> dict[int, list[int]]:
     """By lane: the places that `post_lane` gave the letters from a node, as they arrived."""
     found: dict[int, list[int]] = {}
@@ -350,11 +373,12 @@ def heard_lanes(origin: str, mark: str) -> list[int]:
 
 def _heard(origin: str, mark: str) -> list[tuple[int, int]]:
     arrived = Arrival.objects.filter(neighbour__name=origin, message__isnull=False).order_by("pk")
-    bodies = dict(Message.objects.filter(kind=Reminded.kind).values_list("pk", "body"))
+    rows = Message.objects.filter(kind=Reminded.kind).values_list("pk", "body")
+    marked = {pk: bytes(body) for pk, body in rows if f"{mark}:".encode() in bytes(body)}
     found = []
     for message in arrived.values_list("message", flat=True):
-        if message in bodies:
-            told = decode(Reminded.kind, bytes(bodies[message]))
+        if message in marked:
+            told = decode(Reminded.kind, marked[message])
             assert isinstance(told, Reminded)
             said, lane, place = told.text.split(":")
             found += [(int(lane), int(place))] if said == mark else []
@@ -388,6 +412,16 @@ def alarms(node: str) -> list[str]:
     """What is wrong with the link to a neighbour now."""
     found = LinkAlarm.objects.filter(neighbour__name=node, cleared_at=None)
     return sorted(found.values_list("code", flat=True))
+
+
+def clock_shown(node: str) -> str:
+    """What the page of links says about a neighbour's clock."""
+    return clock(Neighbour.objects.get(name=node).skew_ms)[0]
+
+
+def alarms_ever() -> list[str]:
+    """Every alarm that a link of this node has raised so far, whether cleared or not."""
+    return sorted(set(LinkAlarm.objects.values_list("code", flat=True)))
 
 
 # ── the ferry ──

@@ -52,7 +52,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0, what: str =
 
 @dataclass
 class Site:
-    """One node of the test city."""
+    """One node of the test city. `extra` is added to the environment of all that runs on it."""
 
     name: str
     folder: Path
@@ -60,10 +60,12 @@ class Site:
     engine: Engine
     zone: str = "private"
     parent: Site | None = None
+    by_ferry: bool = False
     web_processes: int = 1
     workers: int = 1
     database_inside: bool = False
     exchange_port: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     driver: subprocess.Popen[str] | None = None
     organisations: list[str] = field(default_factory=list)
@@ -89,7 +91,8 @@ class Site:
             address = (
                 f"https://127.0.0.1:{secure}" if secure else f"http://127.0.0.1:{self.parent.port}"
             )
-            above = f'[parent]\nname = "{self.parent.name}"\nurl = "{address}"\n'
+            road = 'road = "ferry"' if self.by_ferry else f'url = "{address}"'
+            above = f'[parent]\nname = "{self.parent.name}"\n{road}\n'
         received = ""
         if self.exchange_port:
             received = f'exchange_listen = "127.0.0.1:{self.exchange_port}"\n'
@@ -102,13 +105,13 @@ class Site:
         create_keys(self.folder / "keys", self.name)
 
     def _zhengtong(self, *words: str) -> None:
-        done = zhengtong(*words, node=self.node_file)
+        done = zhengtong(*words, node=self.node_file, extra=self.extra)
         if done.returncode:
             raise AssertionError(f"zhengtong {words} on {self.name}: {done.stdout}{done.stderr}")
 
     def examine(self, *words: str) -> str:
         """What the doctor finds; empty when the node is sound."""
-        done = zhengtong("doctor", *words, node=self.node_file)
+        done = zhengtong("doctor", *words, node=self.node_file, extra=self.extra)
         return "" if done.returncode == 0 else done.stdout + done.stderr
 
     def card(self) -> dict[str, Any]:
@@ -135,7 +138,7 @@ class Site:
             self.process = subprocess.Popen(
                 [*before, sys.executable, "-m", "zhengtong", "--node", self.node_file, "serve"],
                 cwd=ROOT,
-                env=environment(),
+                env=environment() | self.extra,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -185,7 +188,7 @@ class Site:
             self.driver = subprocess.Popen(
                 [sys.executable, "-m", "tests.federation.driver", str(self.node_file)],
                 cwd=ROOT,
-                env=environment(),
+                env=environment() | self.extra,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

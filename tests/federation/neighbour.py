@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,20 +16,23 @@ from django.test import Client
 from zhengtong.capabilities.documents.messages import Reminded
 from zhengtong.kernel.directory.actors import node_actor
 from zhengtong.kernel.messages import exchange
-from zhengtong.kernel.messages.facts import Fact, encode
-from zhengtong.kernel.messages.letter_body import pack
+from zhengtong.kernel.messages.facts import Fact, decode, encode
+from zhengtong.kernel.messages.letter_body import pack, unpack
 from zhengtong.kernel.messages.membership import admit
 from zhengtong.kernel.messages.models import LinkLane, Message, Neighbour
 from zhengtong.kernel.messages.outbox import post
+from zhengtong.kernel.messages.pieces import FilePiece
 from zhengtong.kernel.messages.routes import way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
-from zhengtong.wire.batch import Batch, Head, Letter, Refused, Standing, decode_batch, encode_batch
-from zhengtong.wire.envelope import Content, seal_disclosed
+from zhengtong.wire.batch import Batch, Letter, Refused, decode_batch, encode_head
+from zhengtong.wire.bulk import open_bulk, seal_bulk
+from zhengtong.wire.envelope import Content, open_envelope, seal_disclosed
 from zhengtong.wire.keys import NodeCard, NodeKeys
 from zhengtong.wire.link import extended
 from zhengtong.wire.log import Log
 from zhengtong.wire.memory import MemoryTiles
 from zhengtong.wire.receipts import SALT, Entry, Event, issue, log_name
+from zhengtong.wire.standing import Head, Standing
 
 NODE = "test"
 """The node under test, as tests/engines.py calls it."""
@@ -83,8 +86,12 @@ class Poser:
         subject: str = "",
         message: UUID | None = None,
         addressees: Iterable[str] = (),
+        beside: bytes = b"",
     ) -> bytes:
-        """A sealed letter; `kind` and `body` replace what an honest node would write."""
+        """A sealed letter; `kind` and `body` replace what an honest node would write.
+
+        `beside` is the sealed bulk that the header names.
+        """
         fact = fact or a_fact()
         inner = encode(fact) if body is None else body
         content = Content(
@@ -96,6 +103,7 @@ class Poser:
             lane=2,
             sent_at=datetime.now(UTC),
             body=pack(inner, list(addressees), subject),
+            bulk_hash=self.keys.suite.hash(beside) if beside else b"",
         )
         return seal_disclosed(content, self.keys, [to or self.node], None, os.urandom).envelope
 
@@ -124,7 +132,11 @@ class Poser:
         fields = {field.name for field in dataclasses.fields(Standing)}
         values |= {key: value for key, value in changes.items() if key in fields}
         rest = {key: value for key, value in changes.items() if key not in fields}
-        return encode_batch(Batch(Standing(**values), letters=letters, **rest), self.keys)
+        return self._encoded(Batch(Standing(**values), letters=letters, **rest))
+
+    def _encoded(self, batch: Batch) -> bytes:
+        """The batch, however much is beside its letters."""
+        return encode_head(batch, self.keys) + b"".join(bytes(item.bulk) for item in batch.letters)
 
     def _send(self, letter: Letter) -> None:
         """Chain a letter of ours to those before it, as far as we know them."""
@@ -140,9 +152,25 @@ class Poser:
             before = Head(letter.sequence - 1, self.told.get(letter.sequence - 1, bytes(32)))
             self.told[letter.sequence] = extended(before, hash(letter.envelope), hash).chain
 
-    def letters(self, *envelopes: bytes, first: int = 1) -> list[Letter]:
-        """Envelopes under successive numbers of the link."""
-        return [Letter(number, sealed) for number, sealed in enumerate(envelopes, first)]
+    def letters(self, *sealed: bytes | Letter, first: int = 1) -> list[Letter]:
+        """Envelopes, or letters with what is beside them, under successive numbers of the link."""
+        return [
+            Letter(number, item) if isinstance(item, bytes) else replace(item, sequence=number)
+            for number, item in enumerate(sealed, first)
+        ]
+
+    def piece(self, number: int, piece: FilePiece, data: bytes) -> Letter:
+        """A letter with a piece of a file beside it."""
+        sealed = seal_bulk(data, piece.key, self.keys.suite)
+        return Letter(number, self.envelope(piece, beside=sealed), sealed)
+
+    def opens(self, letter: Letter) -> bytes:
+        """The piece of a file beside a letter that the node under test has sent us."""
+        find = {self.node.signing_kid: self.node}.get
+        body, _, _ = unpack(open_envelope(letter.envelope, self.keys, find).content.body)
+        piece = decode(FilePiece.kind, body)
+        assert isinstance(piece, FilePiece)
+        return open_bulk(bytes(letter.bulk), piece.key, self.node.crypto)
 
     def read(self, answer: bytes) -> Batch:
         """The node's batch, checked as any neighbour would check it."""
@@ -193,8 +221,8 @@ def dial(data: bytes) -> tuple[int, str, bytes]:
     """Post a batch at the node's door: status, refusal code (or ""), the answer."""
     response = Client().post("/exchange", data, content_type="application/cbor")
     refused = response["Content-Type"].startswith("application/json")
-    code = json.loads(response.content)["refused"] if refused else ""
-    return response.status_code, code, response.content
+    answer = response.getvalue()  # streamed, if there are pieces of files beside its letters
+    return response.status_code, json.loads(answer)["refused"] if refused else "", answer
 
 
 def link(lane: int = 2) -> LinkLane:

@@ -10,8 +10,9 @@ from typing import Any
 from tests.federation.city import City, Site, office_id, wait_until
 from zhengtong.kernel.messages.keyfile import read_keys
 from zhengtong.kernel.messages.sealing import AHEAD, BATCH
-from zhengtong.wire.batch import Batch, Standing, encode_batch
+from zhengtong.wire.batch import Batch, encode_batch
 from zhengtong.wire.keys import NodeKeys
+from zhengtong.wire.standing import Standing
 
 CLERK, LEADER, COUNTY = "市府办办事员", "市府办领导", "扶沟县办事员"
 

@@ -22,7 +22,7 @@ from zhengtong.kernel import files
 from zhengtong.kernel.errors import Invalid, Unavailable
 from zhengtong.kernel.files import StoredFile
 from zhengtong.kernel.messages import pieces
-from zhengtong.kernel.messages.facts import FileRef, decode
+from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.messages.models import IncomingFile
 from zhengtong.kernel.messages.pieces import FilePiece
 
@@ -167,6 +167,7 @@ def test_on_a_full_disk_a_piece_is_not_taken_for_written(folder: Path) -> None:
 # ── files that arrive in pieces ──
 
 PIECE = 1000
+KEY = bytes(range(32))
 CONTENT = (TEXT * 200)[: 4 * PIECE + 321]
 REFERENCE = FileRef(digest(CONTENT), "通知.txt", len(CONTENT), "text/plain")
 
@@ -176,13 +177,18 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "PIECE", PIECE)
 
 
-def piece(index: int, content: bytes = CONTENT, reference: FileRef = REFERENCE) -> FilePiece:
-    return FilePiece(reference, index, content[index * PIECE : (index + 1) * PIECE])
+def receive(piece: FilePiece, data: bytes) -> None:
+    """Take in one piece by itself. Raises ValueError."""
+    arriving = pieces.Arriving()
+    pieces.write(piece, data)
+    arriving.take(1, piece)
+    for _, fault in arriving.settle():
+        raise fault
 
 
 def receive_all(order: list[int]) -> None:
     for index in order:
-        pieces.receive(piece(index))
+        receive(FilePiece(REFERENCE, index, KEY), CONTENT[index * PIECE : (index + 1) * PIECE])
 
 
 def forget_rows() -> None:
@@ -214,7 +220,7 @@ def test_until_the_last_piece_there_is_no_file(folder: Path) -> None:
 def test_a_corrupt_piece_spoils_the_file_and_nothing_is_kept(folder: Path) -> None:
     receive_all([0, 1, 3, 4])
     with pytest.raises(ValueError, match="content hash"):
-        pieces.receive(FilePiece(REFERENCE, 2, b"\x00" * PIECE))
+        receive(FilePiece(REFERENCE, 2, KEY), b"\x00" * PIECE)
     assert on_disk(folder) == []
     assert not StoredFile.objects.exists() and not IncomingFile.objects.exists()
     receive_all([4, 3, 2, 1, 0])  # sent once more, it arrives
@@ -222,21 +228,23 @@ def test_a_corrupt_piece_spoils_the_file_and_nothing_is_kept(folder: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("index", "length", "file"),
     [
-        FilePiece(REFERENCE, 5, b""),
-        FilePiece(REFERENCE, -1, b"x" * PIECE),
-        FilePiece(REFERENCE, 0, b"x" * (PIECE - 1)),
-        FilePiece(REFERENCE, 4, b"x" * PIECE),
-        FilePiece(replace(REFERENCE, sha256="../../keys/secret"), 0, b"x" * PIECE),
-        FilePiece(replace(REFERENCE, size=-1), 0, b""),
-        FilePiece(replace(REFERENCE, size=1 << 50), 0, b"x" * PIECE),
-        FilePiece(replace(REFERENCE, media_type="text/html"), 0, b"x" * PIECE),
+        (5, 0, REFERENCE),
+        (-1, PIECE, REFERENCE),
+        (0, PIECE - 1, REFERENCE),
+        (4, PIECE, REFERENCE),
+        (0, PIECE, replace(REFERENCE, sha256="../../keys/secret")),
+        (0, 0, replace(REFERENCE, size=-1)),
+        (0, PIECE, replace(REFERENCE, size=1 << 50)),
+        (0, PIECE, replace(REFERENCE, media_type="text/html")),
     ],
 )
-def test_what_cannot_be_a_piece_of_the_file_is_refused(folder: Path, bad: FilePiece) -> None:
+def test_what_cannot_be_a_piece_of_the_file_is_refused(
+    folder: Path, index: int, length: int, file: FileRef
+) -> None:
     with pytest.raises(ValueError, match="file piece"):
-        pieces.receive(bad)
+        receive(FilePiece(file, index, KEY), b"x" * length)
     assert on_disk(folder) == []
     assert not IncomingFile.objects.exists()
 
@@ -248,16 +256,10 @@ def test_a_file_whose_row_was_lost_is_found_again(folder: Path) -> None:
     IncomingFile.objects.bulk_create(
         [IncomingFile(sha256=REFERENCE.sha256, index=index) for index in range(4)]
     )
-    pieces.receive(piece(4))
+    receive_all([4])
     assert files.exists(REFERENCE.sha256)
     assert not IncomingFile.objects.exists()
     assert on_disk(folder) == [REFERENCE.sha256]
-
-
-def test_a_piece_is_enclosed_from_the_store(folder: Path) -> None:
-    files.store_bytes(CONTENT, "通知.txt")
-    said = [decode("kernel.file_piece", pieces.enclose(FilePiece(REFERENCE, n))) for n in range(5)]
-    assert said == [piece(index) for index in range(5)]
 
 
 @pytest.mark.parametrize(("size", "wanted"), [(0, 1), (1, 1), (1000, 1), (1001, 2), (5000, 5)])

@@ -46,6 +46,12 @@ def test_nodes_are_received_on_a_port_of_their_own(tmp_path: Path) -> None:
     assert child.needs_certificate and not child.receives_over_tls
 
 
+def test_where_no_line_leads_the_parent_needs_no_address(tmp_path: Path) -> None:
+    node = read(tmp_path, f'{MINIMAL}[parent]\nname = "henan"\nroad = "ferry"\n')
+    assert node.parent and (node.parent.url, node.parent.road) == ("", "ferry")
+    assert not node.needs_certificate
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8200", "oa.example"])
 def test_nodes_are_received_over_tls_only(tmp_path: Path, url: str) -> None:
     text = f'{MINIMAL}exchange_listen = "127.0.0.1:8200"\nexchange_url = "{url}"\n'
@@ -180,7 +186,7 @@ TABLES = {
     '[nats]\nleaves = "0.0.0.0:7422"': (5, "needs TLS"),
     '[nats]\nabove = "centre.example:7422"': (5, "needs TLS"),
     '[nats]\nserver = "nowhere/nats-server"': (5, "does not exist"),
-    '[nats]\ntls = "nowhere"': (5, "cert.pem"),
+    '[nats]\ntls = "nowhere"': (5, "such as keys"),
     "[nats]\nport = 4222": (5, "unknown key"),
     "[serve]\nworkers = 0": (5, "write a whole number from 1 to 16"),
     "[serve]\nworkers = 17": (5, "write a whole number from 1 to 16"),

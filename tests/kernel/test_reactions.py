@@ -24,7 +24,7 @@ from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.commands import Act
 from zhengtong.kernel.directory.actors import Actor, node_actor
 from zhengtong.kernel.directory.models import Organisation
-from zhengtong.kernel.errors import NotFound, Refused
+from zhengtong.kernel.errors import NotFound, Refused, Unavailable
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.messages import reactions
 from zhengtong.kernel.messages.facts import Fact, encode
@@ -256,6 +256,28 @@ def test_a_reaction_given_up_is_dead_visible_and_never_tried_again(
     assert (dead.attempts, dead.error) == (reactions.MAX_ATTEMPTS, "ValueError: 坏数据")
     message.refresh_from_db()
     assert not message.pending
+
+
+def test_what_the_machine_cannot_do_for_now_is_never_given_up(
+    office: Organisation, react: React, clock: Clock
+) -> None:
+    """A disk that is full over a weekend."""
+    full = [True]
+
+    def late(act: Reacting, fact: Happened) -> None:
+        if full:
+            raise Unavailable("full")
+        note(node(), office, fact.what)
+
+    react(late=late)
+    message = tell("汛情")
+    settle(clock, times=reactions.MAX_ATTEMPTS + 4)
+    handling = message.handlings.get()
+    assert handling.attempts > reactions.MAX_ATTEMPTS and not handling.dead
+    assert "磁盘已满" in handling.error
+    full.clear()
+    settle(clock, times=1)
+    assert titles() == ["汛情"]
 
 
 def test_a_refusal_is_final(office: Organisation, react: React, clock: Clock) -> None:

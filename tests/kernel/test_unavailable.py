@@ -119,6 +119,7 @@ def test_a_denial_that_cannot_be_recorded_is_told_as_busy(clerk: Actor) -> None:
 # SQLSTATE → what a person is told. A server may word its errors in any language.
 STATES = {
     "53100": "full",  # disk_full
+    "58030": "faulty",  # io_error
     "53200": "busy",  # out_of_memory
     "53300": "busy",  # too_many_connections
     "55P03": "busy",  # lock_not_available
@@ -148,6 +149,12 @@ def _state(state: str) -> Exception:
 def test_a_full_file_system_is_told_as_full(number: int) -> None:
     with pytest.raises(Unavailable, match="磁盘已满"), plain_errors():
         raise OSError(number, "x")
+
+
+def test_a_disk_that_fails_is_not_told_as_full_only() -> None:
+    """Who made room and found it of no use would look no further."""
+    with pytest.raises(Unavailable, match="磁盘已满或出现故障"), plain_errors():
+        raise OSError(5, "Input/output error")
 
 
 def test_other_errors_pass_as_they_are() -> None:

@@ -23,8 +23,9 @@ from zhengtong.kernel import moment, notices
 from zhengtong.kernel.bell import ring
 from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import LinkLane, Neighbour
-from zhengtong.wire.batch import Batch, Standing, encode_batch
+from zhengtong.wire.batch import Batch, encode_batch
 from zhengtong.wire.keys import NodeCard, NodeKeys
+from zhengtong.wire.standing import Standing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

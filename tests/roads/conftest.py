@@ -13,11 +13,12 @@ import pytest
 from tests.engines import Engine
 from tests.federation.city import City
 from tests.federation.durable import durable_engine
+from tests.roads.ferry import FerryRoad
 from tests.roads.https import HttpsRoad
 from tests.roads.nats import NatsRoad
 from tests.roads.road import Road
 
-ROADS: tuple[type[Road], ...] = (HttpsRoad, NatsRoad)
+ROADS: tuple[type[Road], ...] = (HttpsRoad, NatsRoad, FerryRoad)
 COUNTY, OTHER = "fugou", "shenqiu"
 
 

@@ -48,6 +48,11 @@ class Road(ABC):
     def disturb(self, child: Site, seed: int) -> None:
         """Repeat, reorder and lose batches on the way for a few seconds, chosen by `seed`."""
 
+    def told(self, child: Site, code: str) -> bool:
+        """Whether people at the child learn that all they send is refused, and by which code."""
+        assert child.parent
+        return code in child.do("link", node=child.parent.name)["last_error"]
+
     def lose(self, child: Site) -> None:
         """All that is under way from this child is gone for good. The child is stopped."""
         return

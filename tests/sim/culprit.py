@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from tests.sim.node import Node
 from tests.sim.suite import SIM
 from zhengtong.wire import merkle
-from zhengtong.wire.batch import Batch, Head, Letter, Lost, Witnessed
+from zhengtong.wire.batch import Batch, Letter
 from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.exchange import Accepted, Exchange
@@ -21,6 +21,7 @@ from zhengtong.wire.link import Incoming
 from zhengtong.wire.log import Log
 from zhengtong.wire.memory import MemoryTiles
 from zhengtong.wire.receipts import Entry, Receipts, issue, log_name
+from zhengtong.wire.standing import Head, Lost, Witnessed
 
 Trick = Callable[[Exchange, Batch], Batch | None]
 DECEIVED = "n2"

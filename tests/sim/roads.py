@@ -9,6 +9,7 @@ from functools import partial
 from tests.sim.node import DiskFull, Down, Node
 from tests.sim.world import HOUR, MINUTE, Wire, World
 from zhengtong.wire import turns
+from zhengtong.wire.batch import encode_batch
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.exchange import Accepted
 from zhengtong.wire.link import pause_after, retry_after
@@ -93,7 +94,7 @@ class HttpsRoad(Road):
         """The parent's side of a dial; None stands for a server that fails."""
         parent = self.parent
         try:
-            _, said = parent.do(turns.answer, parent.exchange, data)
+            _, batch = parent.do(turns.answer, parent.exchange, data)
         except WireError as error:
             self.world.note("refused", parent.name, self.child.name, error.code.value)
             refusal = error
@@ -102,6 +103,7 @@ class HttpsRoad(Road):
         except (Down, DiskFull):
             self.wire.carry(("down", lane in EXPRESS), b"", lambda _: answer(None))
             return
+        said = encode_batch(batch, parent.exchange.keys)
         self.world.at(parent.slow, self.wire.carry, ("down", lane in EXPRESS), said, answer)
         self.mail(parent, self.child)
 
@@ -189,12 +191,12 @@ class Courier:
             if self.at_hand:  # the next is on the road while this answer is taken in
                 self._fly(lane, self.at_hand.popleft())
             exchange, room = child.exchange, self.room
-            accepted, batch = child.do(turns.proceed, exchange, answer, self.lanes, room=room)
+            accepted, batch = child.do(turns.proceed, exchange, answer, None, self.lanes, room=room)
             if pause := self._pause_after(accepted):
                 self._drop()
                 self._pause(pause)
             elif batch:
-                self._follow(lane, batch)
+                self._follow(lane, encode_batch(batch, exchange.keys))
         except Down:
             return
         except WireError as error:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tests.sim.world import World
-from zhengtong.wire.batch import LANES
 from zhengtong.wire.envelope import Content
 from zhengtong.wire.keys import NodeCard, NodeKeys
 from zhengtong.wire.memory import MemoryStore, Table
+from zhengtong.wire.standing import LANES
 from zhengtong.wire.vouching import Cause, read_voucher, vouch
 
 CHANGED, ACCEPTED = "sim.keys_changed", "sim.keys_accepted"

@@ -9,8 +9,9 @@ from tests.sim.culprit import corrupt
 from tests.sim.node import Node
 from tests.sim.world import DAY, MINUTE, World
 from zhengtong.wire.attest import prove
-from zhengtong.wire.batch import Batch, Standing, Witnessed, encode_batch
+from zhengtong.wire.batch import Batch, encode_batch
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.standing import Standing, Witnessed
 
 
 def pair() -> tuple[Node, Node]:
@@ -136,12 +137,12 @@ def test_letters_that_both_a_gap_and_a_repeat_surround_arrive_once() -> None:
     assert names(parent) == ["first", "second", "third"]
 
 
-def restored_while_mail_is_on_the_road() -> tuple[Node, Node, list[bytes]]:
+def restored_while_mail_is_on_the_road() -> tuple[Node, Node, bytes]:
     """The child has forgotten its letter "old", which is still on the road, and writes "new"."""
     child, parent = pair()
     backup = child.backup()
     tell(child, parent, 2, "old")
-    on_the_road = [child.exchange.compose("parent", 2)]
+    on_the_road = child.exchange.compose("parent", 2)
     child.restore(backup, 0)
     child.tell("parent", 2, "new", 1)
     return child, parent, on_the_road
@@ -152,7 +153,7 @@ def test_what_a_neighbour_said_before_it_heard_of_a_restore_places_nobody() -> N
     child, parent, on_the_road = restored_while_mail_is_on_the_road()
     child.exchange.accept(parent.exchange.compose("child", 2))
     assert not child.seal("parent"), "the child does not know yet which numbers it has used"
-    parent.exchange.accept(*on_the_road)
+    parent.exchange.accept(on_the_road)
     for _ in range(3):
         dial(child, parent, 2)
         child.seal("parent")
@@ -166,7 +167,7 @@ def test_what_was_on_the_road_when_its_node_was_restored_comes_too_late() -> Non
     for _ in range(3):
         dial(child, parent, 2)
         child.seal("parent")
-    assert not parent.exchange.accept(*on_the_road).moved
+    assert not parent.exchange.accept(on_the_road).moved
     dial(child, parent, 2)
     assert names(parent) == ["new"]
     assert not accused(child, parent)

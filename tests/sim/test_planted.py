@@ -15,12 +15,12 @@ from tests.sim.node import Node
 from tests.sim.plans import PLANS, SHORT
 from tests.sim.scenario import build, finish
 from zhengtong.wire import link, witness
-from zhengtong.wire.batch import Head
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.exchange import Exchange
 from zhengtong.wire.intake import LETTERS_LOST, Intake
 from zhengtong.wire.link import Arrived, Lane, Mark
 from zhengtong.wire.memory import Disk, MemoryStore
+from zhengtong.wire.standing import Head
 
 RUNS = (
     replace(SHORT, faults=replace(SHORT.faults, restores=4)),

@@ -14,15 +14,7 @@ from uuid import UUID
 
 from tests.wire import stamps
 from zhengtong.wire import merkle
-from zhengtong.wire.batch import (
-    NO_LETTER,
-    Batch,
-    Head,
-    Letter,
-    Refused,
-    Standing,
-    sign_standing,
-)
+from zhengtong.wire.batch import Batch, Letter, Refused
 from zhengtong.wire.checkpoint import Checkpoint, cosign, log_origin, sign_checkpoint
 from zhengtong.wire.envelope import Content, FileRef, Sealed, seal_disclosed
 from zhengtong.wire.errors import Refusal
@@ -41,6 +33,7 @@ from zhengtong.wire.link import extended
 from zhengtong.wire.log import Log
 from zhengtong.wire.memory import MemoryTiles
 from zhengtong.wire.receipts import SALT, Entry, Event, Receipts, issue, log_name, single
+from zhengtong.wire.standing import NO_LETTER, Head, Standing, sign_standing
 
 NOW = datetime(2026, 3, 2, 1, 30, 0, 250000, tzinfo=UTC)
 DOCUMENT = "urn:zhengtong:zhoukou:document:0193a7"

@@ -77,13 +77,18 @@ def sequence(data: bytes) -> list[bytes]:
     """A CBOR sequence of byte strings."""
     items = []
     while data:
-        value = cbor2.loads(data)
-        need(type(value) is bytes)
-        head = len(encode(value))
-        need(encode(value) == data[:head])
+        value, data = first(data)
         items.append(value)
-        data = data[head:]
     return items
+
+
+def first(data: bytes) -> tuple[bytes, bytes]:
+    """The byte string that data begins with, and what is behind it."""
+    value = cbor2.loads(data)
+    need(type(value) is bytes)
+    head = len(encode(value))
+    need(encode(value) == data[:head])
+    return value, data[head:]
 
 
 # §4, §5 Signed structures
@@ -146,7 +151,7 @@ def envelope(data: bytes, cards: Cards) -> dict[int, Any]:
     """The claims of a letter whose signature holds."""
     sender = signer(data, "envelope", cards)
     claims: dict[int, Any] = sign1(data, "envelope")[0][15]
-    need(sorted(claims) == sorted([1, 3, 7, *range(-70007, -70000)]))
+    need(sorted(claims.keys() - {-70008}) == sorted([1, 3, 7, *range(-70007, -70000)]))
     need(claims[1] == sender["node"] and claims[-70003] <= sender["ceiling"] and claims[3])
     return claims
 
@@ -161,8 +166,13 @@ def disclosed(claims: dict[int, Any], plaintext: bytes) -> list[Any]:
 
 def open_envelope(data: bytes, private: bytes, kid: bytes) -> bytes:
     _, outer, payload, _ = sign1(data, "envelope")
-    need(payload[:2] == b"\xd8\x60")
-    protected, unprotected, ciphertext, recipients = decode(payload)
+    return opened(payload, outer, private, kid)
+
+
+def opened(sealed: bytes, outer: bytes, private: bytes, kid: bytes) -> bytes:
+    """The plaintext of a COSE_Encrypt with this external data."""
+    need(sealed[:2] == b"\xd8\x60")
+    protected, unprotected, ciphertext, recipients = decode(sealed)
     (mine,) = [entry for entry in recipients if entry[1][4] == kid]
     point = X25519PublicKey.from_public_bytes(mine[1][-1][-2])
     secret = X25519PrivateKey.from_private_bytes(private).exchange(point)
@@ -171,6 +181,11 @@ def open_envelope(data: bytes, private: bytes, kid: bytes) -> bytes:
     key = HKDF(hashes.SHA256(), 32, bytes(32), info).derive(secret)
     bound = encode(["Encrypt", protected, outer])
     return AESGCM(aes_key_unwrap(key, mine[2])).decrypt(unprotected[5], ciphertext, bound)
+
+
+def open_bulk(claims: dict[int, Any], sealed: bytes, key: bytes) -> bytes:
+    need(h(sealed) == claims[-70008], "another bulk")
+    return AESGCM(key).decrypt(bytes(12), sealed, b"zhengtong bulk v1")
 
 
 # §8 Chain
@@ -191,16 +206,23 @@ def standing(data: bytes, cards: Cards) -> dict[str, Any]:
 
 
 def batch(data: bytes, cards: Cards, receiver: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    signed, body = sequence(data)
+    signed, rest = first(data)
+    body, rest = first(rest)
     said = standing(signed, cards)
     need(h(body) == said["body"] and said["receiver"] == receiver)
     fields = decode(body)
-    numbers = [number for number, _ in fields["letters"]]
+    for letter in fields["letters"]:
+        if len(letter) == 3:
+            size, letter[2] = letter[2], rest[: letter[2]]
+            rest = rest[size:]
+            need(len(letter[2]) == size >= 1)
+    need(not rest)
+    numbers = [letter[0] for letter in fields["letters"]]
     need(numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else True)
     need(not numbers or (numbers[0] >= 1 and numbers[-1] <= said["sent"][0] <= said["high"]))
-    first, last = said["lost"]
+    begin, last = said["lost"]
     if last:
-        need(1 <= first <= last and numbers in ([], [last + 1]))
+        need(1 <= begin <= last and numbers in ([], [last + 1]))
         need(said["sent"][0] == last + len(numbers))
     return said, fields
 

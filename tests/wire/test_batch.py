@@ -14,22 +14,24 @@ from zhengtong.wire import batch as batches
 from zhengtong.wire import cbor, cose
 from zhengtong.wire.batch import (
     MAX_BATCH,
-    MAX_EPOCH,
     Batch,
-    Head,
     Letter,
-    Lost,
     Refused,
-    Standing,
-    Witnessed,
     decode_batch,
     encode_batch,
-    read_standing,
-    require_fresh,
-    sign_standing,
     take_what_fits,
 )
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.standing import (
+    MAX_EPOCH,
+    Head,
+    Lost,
+    Standing,
+    Witnessed,
+    read_standing,
+    require_fresh,
+    sign_standing,
+)
 
 pytestmark = pytest.mark.usefixtures("suite")
 

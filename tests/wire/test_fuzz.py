@@ -30,7 +30,7 @@ from tests.wire.builders import (
     sealed,
 )
 from zhengtong.wire import cbor, cose, directory, joining, timestamp
-from zhengtong.wire.batch import decode_batch, encode_batch, read_standing, sign_standing
+from zhengtong.wire.batch import decode_batch, encode_batch
 from zhengtong.wire.checkpoint import Checkpoint, log_origin, sign_checkpoint, verify_checkpoint
 from zhengtong.wire.encrypt import open_body
 from zhengtong.wire.envelope import disclosed, open_envelope, read_header
@@ -41,6 +41,7 @@ from zhengtong.wire.ferry import read_head
 from zhengtong.wire.keys import NodeCard, NodeKeys
 from zhengtong.wire.receipts import Entry, single, verify_single
 from zhengtong.wire.receipts import verify as verify_run
+from zhengtong.wire.standing import read_standing, sign_standing
 from zhengtong.wire.vouching import Cause, read_voucher, vouch
 
 Reader = Callable[[bytes], object]

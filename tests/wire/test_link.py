@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zhengtong.wire.batch import NO_LETTER, Head
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.link import LONGEST_DELAY, Mark, extended, require_next, retry_after
 from zhengtong.wire.merkle import sha256
+from zhengtong.wire.standing import NO_LETTER, Head
 
 
 @given(st.lists(st.integers(1, 12), max_size=60))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import json
 import runpy
 from collections.abc import Iterator
@@ -13,11 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.wire import builders, stranger, stranger_judge, stranger_suites
+from tests.wire import builders, stranger, stranger_ferry, stranger_judge, stranger_suites
 from tests.wire.forgeries import FORGERIES
 from zhengtong.wire import authority, timestamp
+from zhengtong.wire.bulk import open_bulk
 from zhengtong.wire.envelope import open_envelope
 from zhengtong.wire.evidence_check import verify
+from zhengtong.wire.ferry import read_head
+from zhengtong.wire.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = [*(forge.__name__ for forge, _ in FORGERIES), "cut_off", "damaged_byte"]
@@ -60,7 +64,7 @@ def test_what_is_committed_is_what_the_code_makes() -> None:
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run tools/vectors"
 
 
-@pytest.mark.parametrize("module", [stranger, stranger_judge, stranger_suites])
+@pytest.mark.parametrize("module", [stranger, stranger_ferry, stranger_judge, stranger_suites])
 def test_the_stranger_knows_nothing_of_ours(module: ModuleType) -> None:
     source = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
     names = {
@@ -127,6 +131,19 @@ def test_envelopes(v: Vectors) -> None:
     assert salt == case["drawn"].get("salt", salt)
 
 
+def test_bulks(v: Vectors) -> None:
+    case = v.read("bulks")
+    _, body = stranger.batch(octets(case["batch"]), v.known, "fugou")
+    ((_, data, bulk),) = body["letters"]
+    assert (data, bulk) == (octets(case["envelope"]), octets(case["sealed"]))
+    claims = stranger.envelope(data, v.known)
+    assert claims[-70008] == stranger.h(bulk)
+    if v.suite == "intl":
+        assert stranger.open_bulk(claims, bulk, octets(case["key"])) == octets(case["data"])
+    world: Any = builders.world(v.suite)
+    assert open_bulk(bulk, octets(case["key"]), world["CITY"].suite) == octets(case["data"])
+
+
 def test_chain(v: Vectors) -> None:
     chain = bytes(32)
     for step in v.read("chain"):
@@ -186,6 +203,48 @@ def test_standings_and_batches(v: Vectors) -> None:
     assert (said["epoch"], said["lost"], body["letters"][0][0]) == (1, [9, 12], 13)
     with pytest.raises(stranger.Wrong):
         stranger.batch(octets(batches["full"]), v.known, "shenqiu")
+
+
+def whole(volume: dict[str, Any]) -> bytes:
+    """The file of a volume, whose padding the vectors leave out."""
+    head, frames, index = (octets(volume[part]) for part in ("head", "frames", "index"))
+    return bytes(head.ljust(65536, b"\0") + frames + index)
+
+
+def test_ferry(v: Vectors) -> None:
+    case, held = v.read("ferry"), v.read("keys")["fugou"]
+    secret, kid = octets(held["agreement_private"]), octets(held["agreement_kid"])
+    world: Any = builders.world(v.suite)
+    for number, volume in enumerate(case["volumes"], 1):
+        data = whole(volume)
+        assert hashlib.sha256(data).hexdigest() == volume["sha256"]
+        said, sealed = stranger_ferry.volume(data, v.known, "fugou")
+        assert (said["volume"], said["voyage"].hex()) == (number, case["voyage"])
+        assert (said["number"], said["level"], said["at"]) == (7, 1, case["at"])
+        if v.suite == "intl":
+            batches = [
+                stranger_ferry.batch(said, place, frame, secret, kid)
+                for place, frame in enumerate(sealed)
+            ]
+            assert batches == octets(volume["batches"])
+            with pytest.raises(Exception):  # noqa: B017
+                stranger_ferry.batch(said, 1, sealed[0], secret, kid)
+        opened = Volume(
+            lambda start, length, data=data: data[start : start + length],  # type: ignore[misc]
+            len(data),
+            read_head(
+                data,
+                {card.signing_kid: card for card in world["CARDS"]}.get,
+                receiver="fugou",
+                ceiling=1,
+            ),
+        )
+        assert list(opened.batches(world["FUGOU"])) == octets(volume["batches"])
+        for at in (100, 30_000, 65_540, len(data) - 1):
+            forged = bytearray(data)
+            forged[at] ^= 1
+            with pytest.raises(Exception):  # noqa: B017
+                stranger_ferry.volume(bytes(forged), v.known, "fugou")
 
 
 def test_time_stamp(v: Vectors) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.wire.builders import CITY, CITY_CARD, FUGOU, FUGOU_CARD, NOW, SHENQIU, batch
 from zhengtong.wire import witness
-from zhengtong.wire.batch import Batch, Witnessed
+from zhengtong.wire.batch import Batch
 from zhengtong.wire.checkpoint import (
     Checkpoint,
     sign_checkpoint,
@@ -22,6 +22,7 @@ from zhengtong.wire.link import REMEMBERED, Lane, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.memory import MemoryTiles
 from zhengtong.wire.receipts import log_name
+from zhengtong.wire.standing import Witnessed
 from zhengtong.wire.store import Store
 
 pytestmark = pytest.mark.usefixtures("suite")

@@ -23,8 +23,9 @@ from zhengtong.kernel import moment
 from zhengtong.kernel.messages import exchange
 from zhengtong.kernel.messages.identity import finder
 from zhengtong.kernel.messages.models import LinkLane, Neighbour
-from zhengtong.wire.batch import decode_batch, require_fresh
+from zhengtong.wire.batch import decode_batch
 from zhengtong.wire.errors import WireError
+from zhengtong.wire.standing import require_fresh
 
 SCHEME = "Batch "
 MAX_PROOF = 16 * 1024

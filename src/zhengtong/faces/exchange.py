@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -17,14 +17,16 @@ from zhengtong.kernel.bell import ring
 from zhengtong.kernel.engine import plain_errors
 from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.messages import certified
-from zhengtong.kernel.messages.exchange import answer
+from zhengtong.kernel.messages.exchange import answer_streamed
 from zhengtong.kernel.messages.identity import finder
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.node import LOOPBACK
 from zhengtong.wire import cbor, cose
-from zhengtong.wire.batch import MAX_BATCH, MAX_STANDING
+from zhengtong.wire.batch import MAX_BATCH
+from zhengtong.wire.beside import read_head
 from zhengtong.wire.certificate_faults import BadCertificate, Fault
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.standing import MAX_STANDING
 
 STATUS = {
     Refusal.OVERSIZED: 413,
@@ -43,16 +45,14 @@ WITHOUT_CERTIFICATE = ("/exchange/join", "/exchange/rekey")
 
 @csrf_exempt  # no cookie plays a part here: the batch's own signature is the authority
 @require_POST
-def dial(request: HttpRequest) -> HttpResponse:
+def dial(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """Take a neighbour's batch and answer with ours, or with a typed refusal it can act on."""
     try:
-        data = request.read(MAX_BATCH + 1)
-        if len(data) > MAX_BATCH:
-            raise WireError(Refusal.OVERSIZED, f"more than {MAX_BATCH} bytes")
+        data = read_head(request.read, MAX_BATCH)
         node = caller(request.META.get("zhengtong.node", ""), request.META["REMOTE_ADDR"])
         require_own(data, node)
         with plain_errors():
-            response = answer(data)
+            response = answer_streamed(data, request.read)
             if node:
                 certified.keep(node)
     except WireError as error:
@@ -60,7 +60,9 @@ def dial(request: HttpRequest) -> HttpResponse:
     except Unavailable as error:
         return refusal("unavailable", error.message, 503)
     ring()
-    return HttpResponse(response, content_type="application/cbor")
+    if not response.bulks:
+        return HttpResponse(response.head, content_type="application/cbor")
+    return StreamingHttpResponse(iter(response), content_type="application/cbor")
 
 
 def caller(node: str, address: str) -> str | None:

@@ -42,7 +42,7 @@ def assert_engine() -> None:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turn a full disk or a locked database into a typed error with a remedy."""
+    """Turn a full or faulty disk or a locked database into a typed error with a remedy."""
     try:
         yield
     except OperationalError as error:
@@ -52,6 +52,8 @@ def plain_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise Unavailable("full") from error
+        if error.errno == errno.EIO:
+            raise Unavailable("faulty") from error
         raise
 
 
@@ -59,8 +61,10 @@ def _reason(error: BaseException | None) -> str | None:
     """Why the engine could not, by its code: a server words its errors in its own language."""
     sqlite = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more than we ask
     state = getattr(error, "sqlstate", None) or ""
-    if sqlite in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) or state == "53100":
+    if sqlite == sqlite3.SQLITE_FULL or state == "53100":
         return "full"
+    if sqlite == sqlite3.SQLITE_IOERR or state == "58030":  # SQLite's may hide a full disk
+        return "faulty"
     if sqlite in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "busy"
     # Connections lost, resources short, deadlocks, locks not had, statements and servers stopped.

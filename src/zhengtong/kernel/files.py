@@ -128,19 +128,55 @@ def _arriving(sha256: str) -> Path:
 
 
 def write_piece(sha256: str, offset: int, data: bytes) -> None:
-    """Write one received piece at its place, durably. Raises Unavailable when the disk is full."""
+    """Write one received piece at its place. Raises Unavailable when the disk is full.
+
+    It is durable, like all others of its file, once `sync_pieces` has returned.
+    """
     path = _arriving(sha256)
     with plain_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            rest = memoryview(data)
+            at, rest = offset, memoryview(data)
             while rest:  # near the end of a disk less is written than was asked
-                done = os.pwrite(handle, rest, offset)
-                rest, offset = rest[done:], offset + done
+                done = os.pwrite(handle, rest, at)
+                rest, at = rest[done:], at + done
+        finally:
+            os.close(handle)
+    _hash_along(sha256, offset, data)
+
+
+def sync_pieces(sha256: str) -> None:
+    """Bring the pieces written so far to the disk. Raises Unavailable when it is full."""
+    with plain_errors():
+        handle = os.open(_arriving(sha256), os.O_RDONLY)
+        try:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+_hashing: dict[str, tuple[hashlib._Hash, int]] = {}
+"""Files that come to this process piece after piece: the hash so far, and of how many bytes."""
+AT_ONCE = 8
+
+
+def _hash_along(sha256: str, offset: int, data: bytes) -> None:
+    """Hash a file as it comes. Out of its order, or begun elsewhere, it is hashed at its end."""
+    digest, length = _hashing.pop(sha256, (hashlib.sha256(), 0))
+    if offset == length:
+        digest.update(data)
+        while len(_hashing) >= AT_ONCE:
+            _hashing.pop(next(iter(_hashing)), None)
+        _hashing[sha256] = (digest, length + len(data))
+
+
+def _hash_of_arrived(sha256: str, path: Path) -> str:
+    digest, length = _hashing.pop(sha256, (hashlib.sha256(), -1))
+    if length == path.stat().st_size:
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def complete(sha256: str, name: str, media_type: str) -> None:
@@ -149,8 +185,7 @@ def complete(sha256: str, name: str, media_type: str) -> None:
     Raises ValueError when the content is not what its name promises; the parts are dropped.
     """
     path = _arriving(sha256)
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = _hash_of_arrived(sha256, path)
     if found != sha256:
         path.unlink()
         raise ValueError(f"file {name}: content hash {found} is not {sha256}")

@@ -41,7 +41,7 @@ class Nats:
 
     `url`: where our courier finds it; `leaves`: where it takes the servers of nodes below;
     `above`: where it attaches to the server of the node above. `server` is the program, if
-    `zhengtong serve` is to run it. `tls`: a folder with cert.pem, key.pem and ca.pem.
+    `zhengtong serve` is to run it. `tls`: a folder with TLS files, such as `keys`.
     """
 
     url: str
@@ -230,9 +230,10 @@ class _Reader:
         parent = self.text("parent", "name", pattern=NAME, remedy="give the parent node's name")
         if parent == name:
             self.fail("parent", "name", "a node cannot be its own parent; name the node above")
-        url = self.text("parent", "url")
-        self.check_url("parent", "url", url)
         road = self.choice("parent", "road", list(ROADS))
+        url = self.text("parent", "url", default="" if road == "ferry" else None)
+        if url or road != "ferry":  # where no line leads there may be no address
+            self.check_url("parent", "url", url)
         if road == "nats" and not self.tables.get("nats", {}).get("above"):
             self.fail(
                 "parent",
@@ -250,7 +251,12 @@ class _Reader:
         if url.rpartition(":")[0].strip("[]") not in LOOPBACK:
             self.fail("nats", "url", "the courier's server runs on this machine; write 127.0.0.1")
         leaves, above = self.place("leaves", ""), self.place("above", "")
-        tls = self.file(home, "nats", "tls", "the folder with cert.pem, key.pem and ca.pem")
+        tls = self.file(
+            home,
+            "nats",
+            "tls",
+            "the folder with tls.pem, tls-key.pem and authority.pem, such as keys",
+        )
         for key, place in (("leaves", leaves), ("above", above)):
             if place and not tls and place.rpartition(":")[0].strip("[]") not in LOOPBACK:
                 self.fail("nats", key, "between machines the line needs TLS; say `tls` as well")

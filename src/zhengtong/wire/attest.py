@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from zhengtong.wire.batch import NO_EPOCH, Batch, Head, Standing, encode_batch, sign_standing
+from zhengtong.wire.batch import Batch, encode_batch
 from zhengtong.wire.keys import NodeKeys
+from zhengtong.wire.standing import NO_EPOCH, Head, Standing, sign_standing
 
 
 def prove(keys: NodeKeys, peer: str, now: datetime) -> bytes:

@@ -33,6 +33,8 @@ _SALT = 32
 # CWT claims (RFC 8392) and ours from the private range below -65536.
 _ISSUER, _AUDIENCE, _MESSAGE = 1, 3, 7
 _KIND, _VERSION, _LEVEL, _LANE, _SENT_AT, _HASH, _CONTENT_HASH = range(-70001, -70008, -1)
+_BULK_HASH = -70008
+_HASH_LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class FileRef:
 
 @dataclass(frozen=True)
 class Content:
-    """What a letter says. `level` 0–5 (公开–绝密); `origin` is the node that seals and signs."""
+    """What a letter says. `level` 0–5 (公开–绝密); `origin` is the node that seals and signs.
+
+    `bulk_hash` names the sealed bulk that travels beside the letter (bulk.py); empty: none does.
+    """
 
     message_id: UUID
     kind: str
@@ -57,6 +62,7 @@ class Content:
     sent_at: datetime
     body: bytes
     files: tuple[FileRef, ...] = ()
+    bulk_hash: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Header:
     sent_at: datetime
     hash_algorithm: int
     content_hash: bytes
+    bulk_hash: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,7 @@ def prepare(
     plaintext = cbor.encode(
         [rng(_SALT), content.body, [[f.name, f.size, f.digest] for f in content.files]]
     )
+    bulk = {_BULK_HASH: content.bulk_hash} if content.bulk_hash else {}
     header = {
         **keys.header(cose.ENVELOPE, together=together),
         cose.CWT_CLAIMS: {
@@ -174,6 +182,7 @@ def prepare(
             _SENT_AT: to_microseconds(content.sent_at),
             _HASH: suite.hash_algorithm,
             _CONTENT_HASH: suite.hash(plaintext),
+            **bulk,
         },
     }
     _read_header(header)
@@ -266,6 +275,7 @@ def disclosed(header: Header, disclosure: bytes) -> Content:
         sent_at=header.sent_at,
         body=body,
         files=files,
+        bulk_hash=header.bulk_hash,
     )
 
 
@@ -292,6 +302,7 @@ def _read_header(header: dict[int, Any]) -> Header:
         sent_at=claims.moment(_SENT_AT),
         hash_algorithm=claims.algorithm(_HASH),
         content_hash=claims.octets(_CONTENT_HASH),
+        bulk_hash=claims.octets(_BULK_HASH, _HASH_LENGTH) if _BULK_HASH in claims else b"",
     )
     claims.end()
     return read

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zhengtong.wire.batch import Head, Standing, read_standing
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.evidence import Name, Part, Span, name_of
 from zhengtong.wire.evidence_case import Case, Stretch
 from zhengtong.wire.link import extended
+from zhengtong.wire.standing import Head, Standing, read_standing
 from zhengtong.wire.suite import Suite
 
 

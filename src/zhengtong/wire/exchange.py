@@ -15,22 +15,16 @@ from functools import partial
 
 from zhengtong.wire import link, receipts, witness
 from zhengtong.wire.batch import (
-    FIRST_EPOCH,
-    LANES,
     MAX_BATCH,
     MAX_LETTERS,
-    NOTHING_LOST,
     Batch,
-    Head,
     Letter,
-    Lost,
     Refused,
-    Standing,
     decode_batch,
     encode_batch,
-    require_fresh,
     take_what_fits,
 )
+from zhengtong.wire.beside import Read
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.intake import LETTERS_LOST, Intake
 from zhengtong.wire.keys import FindCard, NodeKeys
@@ -38,6 +32,15 @@ from zhengtong.wire.link import Incoming, Lane, Mark, Numbered, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.opening import open_letters
 from zhengtong.wire.receipts import SALT, Entry, Event, log_name
+from zhengtong.wire.standing import (
+    FIRST_EPOCH,
+    LANES,
+    NOTHING_LOST,
+    Head,
+    Lost,
+    Standing,
+    require_fresh,
+)
 from zhengtong.wire.store import Store
 from zhengtong.wire.suite import Rng
 
@@ -122,26 +125,29 @@ class Exchange:
         `refusing` says why its last batch was refused as a whole, so that it sees that too. At
         most `room` bytes (0: MAX_BATCH), but at least one letter; `wanted` asks for as many back.
         """
-        with self.store.transaction():
-            batch = self.next_batch(peer, lane, refusing, room, wanted)
-        return encode_batch(batch, self.keys)
+        return encode_batch(self.collect(peer, lane, refusing, room, wanted), self.keys)
 
-    def accept(self, data: bytes) -> Accepted:
+    def collect(self, peer: str, lane: int, why: WireError | None, room: int, wanted: int) -> Batch:
+        """The same, not encoded yet, for a road that streams what is beside the letters."""
+        with self.store.transaction():
+            return self.next_batch(peer, lane, why, room, wanted)
+
+    def accept(self, data: bytes, beside: Read | None = None) -> Accepted:
         """Take in a batch from any neighbour, all or nothing, in one transaction.
 
         Raises WireError when the batch as a whole is refused; a single bad letter is refused by
         itself, with its number, and the others are taken. What contradicts something the peer has
-        signed before is kept as an alarm, with the batch as its proof.
+        signed before is kept as an alarm, with the batch as its proof. `beside` reads what follows.
         """
-        return self.take_in(data, lambda accepted: None)[0]
+        return self.take_in(data, beside, lambda accepted: None)[0]
 
     def take_in(
-        self, data: bytes, reply: Callable[[Accepted], Batch | None]
+        self, data: bytes, beside: Read | None, reply: Callable[[Accepted], Batch | None]
     ) -> tuple[Accepted, Batch | None]:
         """Accept a batch, and compose in the same transaction what `reply` chooses."""
         with self.store.reading():
             find = self.store.neighbours()
-            batch = decode_batch(data, find, receiver=self.keys.node)
+            batch = decode_batch(data, find, receiver=self.keys.node, beside=beside)
             letters = self._opened(batch)
         try:
             with self.store.transaction():
@@ -181,7 +187,8 @@ class Exchange:
         sender = batch.standing.sender
         known = self.store.received(sender, batch.standing.lane)
         card, find = self.store.peer(sender).card, self.store.origins(sender)
-        return open_letters(batch.letters, known, card, find, self.keys, self.ceiling)
+        end = (self.keys, self.ceiling, self.store.take_bulk)
+        return open_letters(batch.letters, known, card, find, *end)
 
     def next_batch(
         self,

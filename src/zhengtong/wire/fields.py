@@ -42,6 +42,9 @@ class Fields:
         else:
             self._refuse("is no structure")
 
+    def __contains__(self, name: str | int) -> bool:
+        return name in self._values
+
     def text(self, name: str | int, limit: int = 300) -> str:
         value = self._take(name)
         if type(value) is not str or len(value) > limit:

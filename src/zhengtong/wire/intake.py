@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from zhengtong.wire import link, receipts
-from zhengtong.wire.batch import Batch, Head, Refused
+from zhengtong.wire.batch import Batch, Refused
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import FindCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.receipts import SALT, Entry, Event
+from zhengtong.wire.standing import Head
 from zhengtong.wire.store import Store
 from zhengtong.wire.suite import Rng
 

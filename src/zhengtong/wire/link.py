@@ -11,20 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from zhengtong.wire.batch import (
-    MAX_LETTERS,
-    NO_LETTER,
-    NOT_SEEN,
-    Head,
-    Letter,
-    Refused,
-    Standing,
-    Witnessed,
-)
+from zhengtong.wire.batch import MAX_LETTERS, Letter, Refused
 from zhengtong.wire.envelope import Opened, Verified
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import NodeCard
 from zhengtong.wire.merkle import Hash
+from zhengtong.wire.standing import NO_LETTER, NOT_SEEN, Head, Standing, Witnessed
 
 FIRST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(minutes=5)

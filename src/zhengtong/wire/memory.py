@@ -13,12 +13,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from zhengtong.wire.batch import FIRST_EPOCH, Batch, Letter, Refused
+from zhengtong.wire.batch import Batch, Letter, Refused
+from zhengtong.wire.envelope import Opened
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import FindCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Owed, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.merkle import Hash
+from zhengtong.wire.standing import FIRST_EPOCH
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -234,6 +236,9 @@ class MemoryStore:
 
     def deliver(self, peer: str, letters: Sequence[Incoming]) -> Mapping[int, WireError]:
         return self.application(peer, letters)
+
+    def take_bulk(self, opened: Opened, sealed: bytes) -> None:
+        """Nothing here reads files."""
 
     def take(self, peer: str, lane: int, letters: Sequence[Arrived]) -> None:
         for item in letters:

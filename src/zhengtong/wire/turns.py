@@ -8,24 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from zhengtong.wire.batch import Batch, encode_batch
+from zhengtong.wire.batch import MAX_BATCH, Batch
+from zhengtong.wire.beside import Read
 from zhengtong.wire.exchange import Accepted, Exchange
 
 
-def answer(exchange: Exchange, data: bytes) -> tuple[Accepted, bytes]:
-    """The side that is dialled: whatever comes is answered. Raises WireError."""
+def answer(exchange: Exchange, data: bytes, beside: Read | None = None) -> tuple[Accepted, Batch]:
+    """The side that is dialled: whatever comes is answered. Raises WireError.
+
+    Only with a stream, which `beside` reads, may the answer be longer than MAX_BATCH.
+    """
 
     def reply(to: Accepted) -> Batch:
-        return exchange.next_batch(to.peer, to.lane, room=to.room)
+        room = to.room if beside else min(to.room, MAX_BATCH)
+        return exchange.next_batch(to.peer, to.lane, room=room)
 
-    accepted, batch = exchange.take_in(data, reply)
+    accepted, batch = exchange.take_in(data, beside, reply)
     assert batch is not None
-    return accepted, encode_batch(batch, exchange.keys)
+    return accepted, batch
 
 
 def proceed(
-    exchange: Exchange, data: bytes, lanes: Collection[int], *, room: int = 0
-) -> tuple[Accepted, bytes | None]:
+    exchange: Exchange,
+    data: bytes,
+    beside: Read | None,
+    lanes: Collection[int],
+    *,
+    room: int = 0,
+) -> tuple[Accepted, Batch | None]:
     """The side that dials: take an answer in, and go on while there is a reason to.
 
     None instead of a batch: neither side has more for this lane, or one of them has for a more
@@ -37,5 +47,4 @@ def proceed(
             return None
         return exchange.next_batch(to.peer, to.lane, room=room, wanted=room)
 
-    accepted, batch = exchange.take_in(data, reply)
-    return accepted, encode_batch(batch, exchange.keys) if batch else None
+    return exchange.take_in(data, beside, reply)

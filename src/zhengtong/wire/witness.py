@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TypedDict, TypeVar
 
 from zhengtong.wire import merkle
-from zhengtong.wire.batch import Batch, Witnessed
+from zhengtong.wire.batch import Batch
 from zhengtong.wire.checkpoint import (
     Checkpoint,
     cosign,
@@ -29,6 +29,7 @@ from zhengtong.wire.keys import NodeCard, NodeKeys
 from zhengtong.wire.link import REMEMBERED, Peer, Seen, restored_there
 from zhengtong.wire.log import Log
 from zhengtong.wire.receipts import log_name
+from zhengtong.wire.standing import Witnessed
 from zhengtong.wire.store import Store
 
 T = TypeVar("T")

@@ -122,6 +122,36 @@ def test_a_disc_that_is_carried_has_days() -> None:
     assert codes(found) == {0: set(), day: set(), 2.9 * day: set(), 3 * day: {"no_contact"}}
 
 
+HOUR = timedelta(hours=1)
+FAST = "对方时钟比本节点快 60 分钟，信件停止收发。"
+SLOW = "对方时钟比本节点慢 60 分钟，信件停止收发。"
+REFUSED = "对方因双方时钟相差过大，拒收本节点的信件。"
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"skew": HOUR}, FAST),
+        ({"skew": -HOUR}, SLOW),
+        ({"skew": HOUR, "road": "ferry"}, FAST),
+        ({"skew": -HOUR, "road": "ferry"}, ""),  # it was a long way
+        ({"skew": 10 * MINUTE}, ""),  # as much as is let pass
+        ({"complaint": "clock"}, REFUSED),
+        ({"complaint": "unavailable"}, ""),
+    ],
+)
+def test_a_clock_that_is_off_is_told_at_once(known: dict[str, object], told: str) -> None:
+    found = look(replace(link(contact=0), backlog={}, **known), Seen(), NOON)[1]  # type: ignore[arg-type]
+    assert found == ({"clock_off": told} if told else {})
+
+
+def test_our_own_clock_set_back_puts_no_alarm_off() -> None:
+    """What was noted an hour ahead counts from the moment of the change."""
+    states = [(60.0, 60.0), (0.0, 0.0), (4.9, 4.9), (5.0, 5.0)]
+    found = watched((at, link(contact=contact, oldest=-1)) for at, contact in states)
+    assert codes(found) == {60: set(), 0: set(), 4.9: set(), 5: {"silent_stall"}}
+
+
 @given(
     st.lists(
         st.tuples(st.integers(1, 240), st.booleans(), st.integers(0, 3), st.integers(0, 2)),

@@ -3,41 +3,66 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from io import BytesIO
 from uuid import uuid4
 
 import pytest
 from django.db import transaction
+from django.test import Client
 from hypothesis import HealthCheck, given
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
 
-from tests.federation.neighbour import Poser
+from tests.federation.neighbour import Poser, dial
 from zhengtong.capabilities.documents.messages import Offered
 from zhengtong.kernel import files
 from zhengtong.kernel.messages import exchange, pieces, sealing
-from zhengtong.kernel.messages.facts import FileRef
-from zhengtong.kernel.messages.models import IncomingFile, Letter, Neighbour, Sent
+from zhengtong.kernel.messages.facts import Fact, FileRef
+from zhengtong.kernel.messages.models import Arrival, IncomingFile, Letter, Neighbour, Sent
 from zhengtong.kernel.messages.routes import way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
+from zhengtong.wire.batch import MAX_BATCH, MAX_BULKS, Refused, decode_batch
 from zhengtong.wire.batch import Letter as Numbered
-from zhengtong.wire.batch import Refused
-from zhengtong.wire.errors import Refusal
+from zhengtong.wire.beside import read_head
+from zhengtong.wire.bulk import require_bulk
+from zhengtong.wire.envelope import read_header
+from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import NodeKeys
 
 pytestmark = pytest.mark.django_db
 PIECES = 3
 
 
-def a_file() -> tuple[FileRef, list[pieces.FilePiece]]:
+@dataclass(frozen=True)
+class Named(Fact):
+    """Something that comes with files."""
+
+    files: tuple[FileRef, ...]
+
+
+Part = tuple[pieces.FilePiece, bytes]
+KEY = bytes(range(32))
+
+
+def a_file() -> tuple[FileRef, list[Part]]:
     """A file of three pieces that nobody has seen before."""
     data = uuid4().bytes * (pieces.PIECE // 16 * (PIECES - 1) + 5)
     file = FileRef(hashlib.sha256(data).hexdigest(), "水位.txt", len(data), "text/plain")
     size = pieces.PIECE
     return file, [
-        pieces.FilePiece(file, number, data[number * size : (number + 1) * size])
+        (pieces.FilePiece(file, number, KEY), data[number * size : (number + 1) * size])
         for number in range(PIECES)
     ]
+
+
+def receive(part: Part) -> None:
+    """Take in one piece by itself."""
+    arriving = pieces.Arriving()
+    pieces.write(*part)
+    arriving.take(1, part[0])
+    assert not list(arriving.settle())
 
 
 def whole(file: FileRef) -> bool:
@@ -63,22 +88,108 @@ def test_a_file_arrives_in_any_order_and_over_a_crash(
     for turn, index in enumerate(coming):
         if turn == crash % len(coming):
             with transaction.atomic():
-                pieces.receive(parts[index])
+                receive(parts[index])
                 transaction.set_rollback(True)
-        pieces.receive(parts[index])
+        receive(parts[index])
     assert whole(file)
 
 
 def test_a_file_with_false_content_is_refused_and_may_come_again(fugou: Poser) -> None:
     file, parts = a_file()
-    false = pieces.FilePiece(file, 1, bytes(pieces.PIECE))
-    letters = fugou.letters(*map(fugou.envelope, (parts[0], false, parts[2])))
+    false = (parts[1][0], bytes(pieces.PIECE))
+    letters = [fugou.piece(n, *part) for n, part in enumerate((parts[0], false, parts[2]), 1)]
     answer = fugou.read(exchange.answer(fugou.batch(*letters)))
     assert [(item.sequence, item.code) for item in answer.refusals] == [(3, Refusal.MALFORMED)]
     assert not files.path_of(file.sha256).exists()
-    again = fugou.letters(*map(fugou.envelope, parts), first=4)
+    again = [fugou.piece(number, *part) for number, part in enumerate(parts, 4)]
     assert fugou.read(exchange.answer(fugou.batch(*again))).refusals == ()
     assert whole(file)
+
+
+def test_only_the_bulk_that_its_header_names_is_taken(fugou: Poser) -> None:
+    file, parts = a_file()
+    letters = [fugou.piece(number, *part) for number, part in enumerate(parts, 1)]
+    letters[0] = replace(letters[0], bulk=b"")  # the sender does not have it any more
+    letters[1] = replace(letters[1], bulk=bytes(letters[1].bulk)[:-1] + b"!")
+    letters.append(replace(fugou.letters(fugou.envelope(), first=4)[0], bulk=b"smuggled"))
+    answer = fugou.read(exchange.answer(fugou.batch(*letters)))
+    refused = [(item.sequence, item.code) for item in answer.refusals]
+    assert refused == [(number, Refusal.BAD_SIGNATURE) for number in (1, 2, 4)]
+    again = [fugou.piece(number, *part) for number, part in enumerate(parts[:2], 5)]
+    assert fugou.read(exchange.answer(fugou.batch(*again))).refusals == ()
+    assert whole(file)
+
+
+def test_pieces_leave_with_their_letters_and_the_database_keeps_none(fugou: Poser) -> None:
+    exchange.answer(fugou.batch())
+    data = uuid4().hex.encode() * (pieces.PIECE // 32 * PIECES - 7)
+    stored = files.store_bytes(data, "水位.txt")
+    file = FileRef(stored.pk, "水位.txt", stored.size, stored.media_type)
+    link = Neighbour.objects.get(name="fugou")
+    pieces.send_missing(Named((file,)), 1, [way_to(link)], 2, datetime.now(UTC))
+    letters = _seal_and_fetch(fugou)
+    assert b"".join(fugou.opens(letter) for letter in letters) == data
+    assert exchange.compose("fugou", 2) != b""
+    exchange.rewind("fugou")
+    assert fugou.read(exchange.compose("fugou", 2)).letters == tuple(letters), "the same bytes"
+    assert all(len(bytes(sent.envelope)) < 2000 for sent in Sent.objects.all())
+
+
+def test_more_pieces_than_a_batch_holds_come_as_a_stream(fugou: Poser) -> None:
+    """Over https: the head first, then piece after piece, read as they are needed."""
+    data = uuid4().bytes * (pieces.PIECE // 16 * 11 + 5)
+    file = FileRef(hashlib.sha256(data).hexdigest(), "水位.txt", len(data), "text/plain")
+    size = pieces.PIECE
+    parts = [data[at : at + size] for at in range(0, len(data), size)]
+    letters = [
+        fugou.piece(number, pieces.FilePiece(file, number - 1, KEY), part)
+        for number, part in enumerate(parts, 1)
+    ]
+    came = Client().post("/exchange", fugou.batch(*letters), content_type="application/cbor")
+    assert fugou.read(came.content).refusals == ()
+    assert whole(file)
+
+
+def test_more_pieces_than_a_batch_holds_leave_as_a_stream(fugou: Poser) -> None:
+    exchange.answer(fugou.batch())
+    data = uuid4().hex.encode() * (pieces.PIECE // 32 * 11 + 5)
+    stored = files.store_bytes(data, "水位.txt")
+    file = FileRef(stored.pk, "水位.txt", stored.size, stored.media_type)
+    link = Neighbour.objects.get(name="fugou")
+    pieces.send_missing(Named((file,)), 1, [way_to(link)], 2, datetime.now(UTC))
+    while seal_waiting():
+        pass
+    status, _, answer = dial(fugou.batch(room=MAX_BULKS))
+    assert status == 200 and len(answer) > MAX_BATCH
+    stream, find = BytesIO(answer), {fugou.node.signing_kid: fugou.node}.get
+    head = read_head(stream.read, MAX_BATCH)
+    batch = decode_batch(head, find, receiver="fugou", beside=stream.read)
+    assert b"".join(fugou.opens(letter) for letter in batch.letters) == data
+    assert not stream.read()
+
+
+def test_a_stream_that_breaks_off_is_refused_whole(fugou: Poser) -> None:
+    _, parts = a_file()
+    letters = [fugou.piece(number, *part) for number, part in enumerate(parts, 1)]
+    cut = fugou.batch(*letters)[:-9]
+    came = Client().post("/exchange", cut, content_type="application/cbor")
+    assert (came.status_code, came.json()["refused"]) == (409, "truncated")
+    assert not Arrival.objects.exists()
+
+
+def test_a_piece_whose_file_is_gone_holds_nothing_up(fugou: Poser) -> None:
+    """Its letter goes without it, to be refused with a reason, and the others arrive."""
+    exchange.answer(fugou.batch())
+    stored = files.store_bytes(uuid4().hex.encode(), "水位.txt")
+    file = FileRef(stored.pk, "水位.txt", stored.size, stored.media_type)
+    link = Neighbour.objects.get(name="fugou")
+    pieces.send_missing(Named((file,)), 1, [way_to(link)], 2, datetime.now(UTC))
+    while seal_waiting():
+        pass
+    files.path_of(stored.pk).unlink()
+    (letter,) = fugou.read(exchange.compose("fugou", 2)).letters
+    with pytest.raises(WireError, match="bulk"):
+        require_bulk(read_header(letter.envelope), bytes(letter.bulk))
 
 
 def test_a_file_is_sent_once_and_anew_when_it_was_refused(fugou: Poser) -> None:

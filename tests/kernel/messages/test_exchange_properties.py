@@ -28,9 +28,10 @@ from zhengtong.kernel.messages.routes import way_to
 from zhengtong.wire import batch as batches
 from zhengtong.wire import exchange as machine
 from zhengtong.wire import link
-from zhengtong.wire.batch import NOT_SEEN, Batch, Letter, Witnessed
+from zhengtong.wire.batch import Batch, Letter
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.receipts import verify
+from zhengtong.wire.standing import NOT_SEEN, Witnessed
 
 pytestmark = pytest.mark.django_db
 AT_A_TIME = 3  # letters in a batch, so that a few make several batches

@@ -20,9 +20,10 @@ from zhengtong.kernel.messages.models import Letter, LinkAlarm, Message, Sent
 from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.kernel.messages.pieces import send_missing
 from zhengtong.kernel.messages.routes import way_to
-from zhengtong.wire.batch import Lost, Refused, Witnessed
+from zhengtong.wire.batch import Refused
 from zhengtong.wire.envelope import MAX_ENVELOPE
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.standing import Lost, Witnessed
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import cbor2
 import pytest
@@ -12,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests import build
+from tests.federation.neighbour import Poser, dial
 from tests.links import alarm, letter, link, receipt, standing_at, verified
 from zhengtong.kernel import moment, tasks
 from zhengtong.kernel.audit import AuditEntry
@@ -152,6 +153,46 @@ def test_an_alarm_reaches_those_who_must_act_and_ends_by_itself() -> None:
     assert not tasks.to_do(keeper)
     verbs = AuditEntry.objects.filter(verb__startswith="links.").order_by("id")
     assert list(verbs.values_list("verb", flat=True)) == ["links.announce", "links.clear"]
+
+
+def test_a_refused_clock_is_told_to_people_until_it_is_right(fugou: Poser) -> None:
+    build.office()
+    assert dial(fugou.batch())[0] == 200
+    watched(moment.now())
+    assert open_codes() == []
+    status, code, _ = dial(fugou.batch(at=moment.now() - timedelta(hours=1)))
+    assert (status, code) == (409, "clock")
+    watched(moment.now())
+    assert open_codes() == ["clock_off"]
+    assert "慢 60 分钟" in LinkAlarm.objects.get().detail
+    assert dial(fugou.batch())[0] == 200
+    watched(moment.now())
+    assert open_codes() == []
+
+
+def test_silence_is_missed_also_after_our_clock_was_set_back() -> None:
+    now = moment.now()
+    fugou = link("fugou", last_contact=now + timedelta(hours=1))
+    letter(fugou, lane=2, at=now)
+    watched(now)
+    watched(now + 9 * MINUTE)
+    assert open_codes() == []
+    watched(now + 11 * MINUTE)
+    assert open_codes() == ["no_contact"]
+
+
+def test_our_clock_set_ahead_is_no_stall() -> None:
+    now = moment.now()
+    fugou = link("fugou", last_contact=now)
+    letter(fugou, lane=2, at=now, number=1)
+    standing_at(fugou, lane=2, sealed=1, receipted=0)
+    watcher = watch.Watcher("test:1")
+    watcher.work()
+    with moment.fixed(lambda: datetime.now(UTC) + timedelta(hours=1)):
+        type(fugou).objects.update(last_contact=moment.now())
+        while watcher.work():
+            pass
+    assert open_codes() == [], "nobody knows how long it has really waited"
 
 
 def test_an_alarm_of_the_link_itself_is_announced_and_left_standing() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.federation.neighbour import Poser, a_fact, dial
 from zhengtong.kernel.messages import exchange, sealing
-from zhengtong.kernel.messages.facts import decode, encode
+from zhengtong.kernel.messages.facts import FileRef, decode, encode
 from zhengtong.kernel.messages.letter_body import unpack
 from zhengtong.kernel.messages.models import (
     Arrival,
@@ -20,9 +20,11 @@ from zhengtong.kernel.messages.models import (
     Route,
 )
 from zhengtong.kernel.messages.outbox import post
+from zhengtong.kernel.messages.pieces import FilePiece
 from zhengtong.kernel.messages.routes import ways_to
 from zhengtong.kernel.messages.transit import Carried
 from zhengtong.wire.batch import Letter as Numbered
+from zhengtong.wire.bulk import seal_bulk
 from zhengtong.wire.envelope import open_envelope
 from zhengtong.wire.errors import Refusal
 from zhengtong.wire.receipts import Event, Receipts, single, verify_single
@@ -79,6 +81,20 @@ def test_a_letter_for_another_node_goes_on_untouched(fugou: Poser, shenqiu: Pose
     assert unpack(opened.content.body)[2] == "urn:x"
     message = Message.objects.get()
     assert (bytes(message.body), message.pending) == (b"", False), "a hop reads nothing"
+
+
+def test_a_piece_of_a_file_goes_on_beside_its_letter_and_is_dropped_once_receipted(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    piece = FilePiece(FileRef("ab" * 32, "水位.txt", 900, "text/plain"), 0, bytes(32))
+    sealed = seal_bulk(bytes(900), piece.key, fugou.keys.suite)
+    envelope = fugou.envelope(piece, beside=sealed, to=shenqiu.card)
+    assert dial(fugou.batch(Numbered(1, envelope, sealed)))[0] == 200
+    (passed,) = given(shenqiu)
+    assert (passed.envelope, passed.bulk) == (envelope, sealed)
+    assert bytes(Letter.objects.get(neighbour__name="shenqiu").bulk) == sealed
+    take(shenqiu, [passed])
+    assert bytes(Letter.objects.get(neighbour__name="shenqiu").bulk) == b""
 
 
 def test_the_receipt_of_the_last_node_comes_back_to_the_first(fugou: Poser, shenqiu: Poser) -> None:

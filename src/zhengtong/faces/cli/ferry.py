@@ -1,4 +1,4 @@
-"""`zhengtong ferry export|import|road|list`: letters on discs and sticks, over an air gap."""
+"""`zhengtong ferry export|import|list`: letters on discs and sticks, over an air gap."""
 
 from __future__ import annotations
 
@@ -39,12 +39,6 @@ def add(words: Any) -> None:
     into = acts.add_parser("import", help="take in volumes, in any order, one by one or together")
     into.add_argument("places", type=Path, nargs="+", metavar="FOLDER|FILE")
     into.set_defaults(run=import_volumes)
-    road = acts.add_parser(
-        "road", help="reach a neighbour by discs from now on; do it at both ends"
-    )
-    road.add_argument("peer", metavar="NODE")
-    road.add_argument("--off", action="store_true", help="by the line again")
-    road.set_defaults(run=choose_road)
     listing = acts.add_parser("list", help="every voyage, and what is to be done about it")
     listing.set_defaults(run=list_voyages)
 
@@ -55,20 +49,6 @@ def size_of(text: str) -> int:
     if not found or found[2].upper() not in UNITS:
         raise argparse.ArgumentTypeError(f"{text!r}: write a size such as 650MB or 4.3GB")
     return int(float(found[1]) * UNITS[found[2].upper()])
-
-
-def choose_road(chosen: argparse.Namespace) -> int:
-    enter(chosen.node)
-    from zhengtong.kernel.directory.actors import node_actor
-    from zhengtong.kernel.errors import HouseError
-    from zhengtong.kernel.messages.roads import commands
-
-    try:
-        found = commands.choose_road(node_actor({"ferry.road"}), chosen.peer, ferry=not chosen.off)
-    except HouseError as error:
-        raise CommandFailed(error.message) from error
-    print(f"✓ {found.name}: {found.road}. Do the same at the other end.")
-    return 0
 
 
 def export(chosen: argparse.Namespace) -> int:

@@ -161,7 +161,7 @@ def _rekey(chosen: argparse.Namespace) -> int:
     out = chosen.out or settings.NODE.keys / "rekey.statement"
     out.write_bytes(made.signed)
     print(f"  the statement is in {out}; at every neighbour: zhengtong node rekey --in FILE")
-    if settings.NODE.parent is None:
+    if not (settings.NODE.parent and settings.NODE.parent.url):
         return 0
     status, answer = post(f"{settings.NODE.parent.url}/exchange/rekey", made.signed)
     if status != 204:

@@ -106,6 +106,7 @@ def application() -> Application:
     from zhengtong.faces.server.rsgi import Application
     from zhengtong.faces.streams import handlers
     from zhengtong.faces.wsgi import application as wsgi
+    from zhengtong.wire.batch import MAX_BATCH, MAX_BULKS
 
     node = settings.NODE
     return Application(
@@ -113,7 +114,7 @@ def application() -> Application:
         wsgi,
         handlers(),
         threads=node.threads,
-        upload_limit=(node.max_upload_mb + 8) << 20,
+        upload_limit=max(node.max_upload_mb << 20, MAX_BULKS) + MAX_BATCH,
     )
 
 

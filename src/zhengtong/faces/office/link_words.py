@@ -17,7 +17,7 @@ from zhengtong.wire.errors import Refusal, WireError
 GRAVE = {"forked_log", "sequence_mismatch", "log_rolled_back"}
 """Alarms that put the evidence in question, so that they come before everything else."""
 AHEAD, BEHIND = timedelta(seconds=30), timedelta(minutes=2)
-"""Of these differences a person should know; from 15 minutes on batches are refused. What seems to
+"""Of these differences a person should know; from 10 minutes on batches are refused. What seems to
 be behind may only have been long on its way, so more of it is let pass."""
 EXPIRING = 30
 """Days before a certificate ends in which its renewal must be seen to."""
@@ -55,6 +55,14 @@ ADVICE = {
             "查看下方“各类信件”一栏，看积压在哪一类。",
             "查看本节点的工作进程是否在运行：zhengtong doctor。",
             "积压很多的，等待其送完即可；急件会排在前面。",
+        ),
+    ),
+    "clock_off": Advice(
+        "双方时钟相差超过 10 分钟，一方因此拒收另一方的信件。信件都在，时钟校准后会自动送达。",
+        (
+            "对照标准时间查看两端服务器的时钟，确定哪一方不准。",
+            "在不准的一方启用时间同步（NTP）；不必重启节点。",
+            "查看时钟不准期间登记的公文，必要时在办理记录中说明时间。",
         ),
     ),
     "sequence_mismatch": Advice(
@@ -125,7 +133,7 @@ def state(link: Link, now: datetime) -> tuple[str, Tone]:
         return "联系失败", "bad"
     if "no_contact" in codes:
         return "失去联系", "bad"
-    if codes & {"silent_stall", "overdue"}:
+    if codes & {"silent_stall", "overdue", "clock_off"}:
         return "传送受阻", "bad"
     if link.node.last_contact is None:
         return "从未联系", "wait"

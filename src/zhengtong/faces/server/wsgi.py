@@ -1,9 +1,9 @@
 """The bridge to a WSGI application (PEP 3333): environment in, finished reply out.
 
-A reply is always complete before the first byte leaves: small ones in memory, large ones in an
-unnamed temporary file or the very file the application opened. So a reader on a slow line holds a
-file descriptor and never one of the few threads, and the whole call, `close()` included, happens
-on one thread, which database connections need.
+A reply is always complete before the first byte leaves: small ones, and those that the application
+made in one piece, in memory, large ones in an unnamed temporary file or the very file it opened. So
+a reader on a slow line holds a file descriptor and never one of the few threads, and the whole
+call, `close()` included, happens on one thread, which database connections need.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ WsgiApp = Callable[[Environ, Callable[..., Callable[[bytes], object]]], Iterable
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _IN_MEMORY = 1024 * 1024
+_AT_ONCE = 4 * 1024 * 1024
 # What only a proxy may say about the client, and Proxy, which CGI-minded libraries mistake for
 # the HTTP_PROXY variable.
 _FORWARDING = ("x-forwarded-", "x-real-ip", "forwarded")
@@ -142,14 +144,14 @@ def call(app: WsgiApp, environ: Environ) -> Reply:
         result = app(environ, start_response)
         try:
             span = result.span() if isinstance(result, FileWrapper) else None
-            if span is None:
-                for chunk in result:
-                    sink.write(chunk)
+            whole = _only_chunk(result, sink) if span is None else b""
             if not started:
                 raise AssertionError("the application never called start_response")
             status, headers = _checked(*started[0])
             if span is not None:
                 return Reply(status, headers, b"", *span)
+            if whole is not None:
+                return Reply(status, headers, whole)
             size = sink.tell()
             sink.seek(0)
             if size > _IN_MEMORY:
@@ -159,6 +161,17 @@ def call(app: WsgiApp, environ: Environ) -> Reply:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
+
+
+def _only_chunk(result: Iterable[bytes], sink: BinaryIO) -> bytes | None:
+    """The reply, if it is one piece, which is in memory already; else None, and it is in `sink`."""
+    chunks = iter(result)
+    first, second = next(chunks, b""), next(chunks, None)
+    if second is None and not sink.tell() and len(first) <= _AT_ONCE:
+        return first
+    for chunk in chain((first, second or b""), chunks):
+        sink.write(chunk)
+    return None
 
 
 def _checked(status: str, headers: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]]]:

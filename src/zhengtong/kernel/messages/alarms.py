@@ -2,7 +2,8 @@
 
 A dumb road and a silent peer look alike from here: nothing comes back. So three things are watched:
 that the neighbour speaks at all, that it acknowledges what it was given, and that no letter waits
-longer than its lane allows while the two do speak.
+longer than its lane allows while the two do speak. A fourth is the clocks: batches from one that is
+off are refused, and then nothing passes however well both run.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from zhengtong.kernel.moment import CHINA
+from zhengtong.wire.errors import Refusal
+from zhengtong.wire.standing import CLOCK_TOLERANCE
 
 LANE_WORDS = ("特急", "加急", "普通", "批量")
-WATCHED = ("no_contact", "silent_stall", "overdue")
+WATCHED = ("no_contact", "silent_stall", "overdue", "clock_off")
 """The codes that the watcher raises and clears; all others come from the link itself."""
 
 LIMITS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(days=1))
@@ -65,13 +68,18 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One link as the tables have it: `acknowledged` is the highest receipted number by lane."""
+    """One link as the tables have it: `acknowledged` is the highest receipted number by lane.
+
+    `skew`: their clock minus ours when last heard. `complaint`: why they refuse us, as a code.
+    """
 
     road: str
     suspended: bool
     last_contact: datetime | None
     backlog: Mapping[int, Backlog] = field(default_factory=dict)
     acknowledged: Mapping[int, int] = field(default_factory=dict)
+    skew: timedelta = timedelta(0)
+    complaint: str = ""
 
     @property
     def pace(self) -> Pace:
@@ -102,6 +110,7 @@ def look(link: Standing, seen: Seen, now: datetime) -> tuple[Seen, dict[str, str
         "no_contact": _no_contact(link, now),
         "silent_stall": _stall(link, noted, now),
         "overdue": _overdue(link, noted, now),
+        "clock_off": _clock(link),
     }
     return noted, {code: detail for code, detail in found.items() if detail}
 
@@ -114,8 +123,8 @@ def _note(link: Standing, seen: Seen, now: datetime) -> Seen:
         if backlog.underway:
             number = link.acknowledged.get(lane, 0)
             before, since = seen.moved.get(lane, (None, now))
-            moved[lane] = (number, since if before == number else now)
-    return Seen(seen.contact_since or now, moved)
+            moved[lane] = (number, min(since, now) if before == number else now)
+    return Seen(min(seen.contact_since or now, now), moved)  # our clock may have been set back
 
 
 def _no_contact(link: Standing, now: datetime) -> str:
@@ -150,6 +159,17 @@ def _overdue(link: Standing, seen: Seen, now: datetime) -> str:
         if item.oldest and now - max(item.oldest, seen.contact_since) > LIMITS[lane]
     ]
     return "；".join(late) + "。" if late else ""
+
+
+def _clock(link: Standing) -> str:
+    """A batch that is long on a slow road tells nothing of a clock that is behind."""
+    slow = link.skew < -CLOCK_TOLERANCE and link.road == "https"
+    if link.skew > CLOCK_TOLERANCE or slow:
+        way = "慢" if slow else "快"
+        return f"对方时钟比本节点{way} {_span(abs(link.skew))}，信件停止收发。"
+    if link.complaint == Refusal.CLOCK.value:
+        return "对方因双方时钟相差过大，拒收本节点的信件。"
+    return ""
 
 
 def _time(at: datetime) -> str:

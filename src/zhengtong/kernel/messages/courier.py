@@ -25,9 +25,9 @@ from zhengtong.kernel.bell import Bell, ring
 from zhengtong.kernel.engine import plain_errors
 from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.messages import certified
-from zhengtong.kernel.messages.dial import Dial, Unreachable
+from zhengtong.kernel.messages.dial import Answer, Dial, Unreachable
 from zhengtong.kernel.messages.doorbell import Doorbell
-from zhengtong.kernel.messages.exchange import Accepted, compose, proceed, rewind, to_say
+from zhengtong.kernel.messages.exchange import Accepted, Streamed, proceed, rewind, stream, to_say
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.wire.errors import WireError
@@ -155,20 +155,22 @@ class Courier(threading.Thread):
         self._fruitless = self._fruitless + 1 if asked and not accepted.moved else 0
         self._stopping.wait(pause_after(self._fruitless, random.random).total_seconds())
 
-    def _post(self, batch: bytes) -> Future[bytes]:
+    def _post(self, batch: Streamed) -> Future[Answer]:
         return self.road.submit(self.dial.post, batch)
 
-    def _proceed(self, answer: bytes) -> tuple[Accepted, bytes | None]:
+    def _proceed(self, answer: Answer) -> tuple[Accepted, Streamed | None]:
         try:
-            return proceed(answer, self.lanes, room=self.dial.room)
+            return proceed(answer.head, answer.read, self.lanes, room=self.dial.room)
         except WireError as error:
             self._refusing = error
             raise
+        finally:
+            answer.close()
 
-    def _batch(self, lane: int) -> bytes:
+    def _batch(self, lane: int) -> Streamed:
         refusing, self._refusing = self._refusing, None
         room = self.dial.room
-        return compose(self.parent, lane, refusing=refusing, room=room, wanted=room)
+        return stream(self.parent, lane, refusing=refusing, room=room, wanted=room)
 
     def _leads(self) -> bool:
         """Whether we are the one to dial. Renewing at every dial would cost each a write."""

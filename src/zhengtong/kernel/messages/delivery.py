@@ -10,6 +10,7 @@ from zhengtong.kernel.messages import facts, pieces, transit
 from zhengtong.kernel.messages.letter_body import unpack
 from zhengtong.kernel.messages.models import Arrival, Message, Neighbour
 from zhengtong.kernel.messages.reactions import reactions_to
+from zhengtong.wire.bulk import open_bulk
 from zhengtong.wire.envelope import Opened
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.link import Arrived, Incoming
@@ -21,11 +22,12 @@ def deliver(neighbour: Neighbour, letters: Sequence[Incoming]) -> Mapping[int, W
     A message may come twice, when its letter has been sent anew.
     """
     errors: dict[int, WireError] = {}
+    arriving = pieces.Arriving()
     read: list[tuple[int, Message]] = []
     for incoming in letters:
         number = incoming.letter.sequence
         try:
-            message = _read(neighbour, incoming)
+            message = _read(neighbour, incoming, arriving)
         except WireError as error:
             errors[number] = error
             continue
@@ -41,6 +43,8 @@ def deliver(neighbour: Neighbour, letters: Sequence[Incoming]) -> Mapping[int, W
         elif known is message:
             fresh.append(message)
     insert_all(fresh)
+    for number, fault in arriving.settle():
+        errors[number] = WireError(Refusal.MALFORMED, str(fault))
     return errors
 
 
@@ -85,14 +89,28 @@ def _message(incoming: Incoming) -> UUID | None:
     return content.message_id if content and content.kind != pieces.FilePiece.kind else None
 
 
-def _read(neighbour: Neighbour, incoming: Incoming) -> Message | None:
+def _read(neighbour: Neighbour, incoming: Incoming, arriving: pieces.Arriving) -> Message | None:
     """The message in a letter; None for what is dealt with at once."""
+    letter = incoming.letter
     if incoming.transit is not None:
-        transit.forward(neighbour, incoming.transit, incoming.letter.envelope)
-    return _opened(incoming.opened) if incoming.opened else None
+        transit.forward(neighbour, incoming.transit, letter.envelope, bytes(letter.bulk))
+    return _opened(incoming.opened, letter.sequence, arriving) if incoming.opened else None
 
 
-def _opened(opened: Opened) -> Message | None:
+def take_bulk(opened: Opened, sealed: bytes) -> None:
+    """Write what came beside a letter to where its file arrives. Raises WireError."""
+    content = opened.content
+    if content.kind != pieces.FilePiece.kind:
+        raise WireError(Refusal.MALFORMED, f"{content.kind} with something beside it")
+    try:
+        fact = facts.decode(content.kind, unpack(content.body)[0])
+        assert isinstance(fact, pieces.FilePiece)
+        pieces.write(fact, open_bulk(sealed, fact.key, opened.sender.crypto))
+    except (ValueError, facts.MalformedFact) as error:
+        raise WireError(Refusal.MALFORMED, str(error)) from error
+
+
+def _opened(opened: Opened, number: int, arriving: pieces.Arriving) -> Message | None:
     """The message in a letter; None for a piece of a file, or a receipt that was carried back."""
     content = opened.content
     if content.kind not in facts.kinds():
@@ -104,7 +122,9 @@ def _opened(opened: Opened) -> Message | None:
         if "\x00" in subject:
             raise ValueError("letter body: the subject holds a zero character")
         if isinstance(fact, pieces.FilePiece):
-            pieces.receive(fact)
+            if not content.bulk_hash:
+                raise ValueError("file piece: nothing beside the letter")
+            arriving.take(number, fact)
             return None
         if isinstance(fact, transit.Carried):
             transit.note(fact)

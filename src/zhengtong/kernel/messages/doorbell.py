@@ -17,8 +17,8 @@ from zhengtong.kernel.messages import https
 from zhengtong.kernel.messages.identity import own_credentials, own_keys
 from zhengtong.kernel.node import Parent
 from zhengtong.wire.attest import prove
-from zhengtong.wire.batch import LANES
 from zhengtong.wire.errors import WireError
+from zhengtong.wire.standing import LANES
 
 log = logging.getLogger(__name__)
 

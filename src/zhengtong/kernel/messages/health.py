@@ -86,6 +86,8 @@ def standing_of(node: Neighbour, lanes: Lanes, backlogs: Backlogs) -> Standing:
         node.last_contact,
         backlogs.get(node.pk, {}),
         {number: lane.receipted for number, lane in lanes.get(node.pk, {}).items()},
+        timedelta(milliseconds=node.skew_ms or 0),
+        node.last_error.partition(":")[0] if node.failures else "",
     )
 
 

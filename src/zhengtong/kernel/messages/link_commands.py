@@ -23,6 +23,7 @@ TITLES = {
     "no_contact": "长时间没有联系",
     "silent_stall": "对方在线，但不再确认信件",
     "overdue": "信件等待超过时限",
+    "clock_off": "双方时钟相差过大",
     "sequence_mismatch": "双方序号不一致",
     "forked_log": "对方的存证日志出现分叉",
     "log_rolled_back": "存证日志比核对过的短",

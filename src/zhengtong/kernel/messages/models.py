@@ -120,7 +120,8 @@ class Message(models.Model):
 class Letter(models.Model):
     """A message to be carried to one node, the `destination`; `neighbour` is the next hop.
 
-    `envelope` holds a letter in transit as it came; one of our own is sealed when its turn comes.
+    `envelope` holds a letter in transit as it came, `bulk` what came beside it, until it is
+    receipted; one of our own is sealed when its turn comes.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -129,6 +130,7 @@ class Letter(models.Model):
     destination = models.CharField(max_length=63)
     lane = models.PositiveSmallIntegerField(default=2)
     envelope = models.BinaryField(default=bytes)
+    bulk = models.BinaryField(default=bytes)
     waiting = models.BooleanField(default=True)
     problem = models.CharField(max_length=300, default="")  # why it could not be sealed
     created_at = models.DateTimeField(default=moment.now)
@@ -149,7 +151,7 @@ class Sent(models.Model):
     """A letter sealed as an envelope with its number in a lane; offered again until receipted.
 
     `chain` commits to all letters of the lane up to this one; `epoch` and `leaf` are its place in
-    our evidence log.
+    our evidence log. `bulk`: a piece of a file travels beside it (pieces.bulk_of).
     """
 
     neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="+")
@@ -162,6 +164,7 @@ class Sent(models.Model):
     leaf = models.BigIntegerField()
     envelope = models.BinaryField()
     disclosure = models.BinaryField(default=bytes)  # salted plaintext: proves the content
+    bulk = models.BooleanField(default=False)
     at = models.DateTimeField(default=moment.now)
     refusal = models.CharField(max_length=40, default="")
     refusal_detail = models.CharField(max_length=500, default="")

@@ -1,25 +1,31 @@
-"""Files travel as letters of their own, 1 MiB pieces named by the whole file's hash.
+"""Files travel beside letters of their own, in 1 MiB pieces named by the whole file's hash.
 
-A piece is enclosed from the file store when its letter is sealed, so it is never copied into the
-database; on arrival it is written in place, and the last one completes the file.
+A letter holds a piece's name and key; the piece is read from the file store and sealed with that
+key whenever the letter is handed over, so no copy of it is kept. On arrival it is written in place,
+and the last one completes the file.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Q
+from django.db.models.functions import Length
 
 from zhengtong.kernel import files
 from zhengtong.kernel.file_types import ALLOWED
 from zhengtong.kernel.ids import new_id
-from zhengtong.kernel.messages.facts import Fact, FileRef, encode, fact, files_of
+from zhengtong.kernel.messages.facts import Fact, FileRef, decode, encode, fact, files_of
+from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import IncomingFile, Letter, Message
 from zhengtong.kernel.messages.routes import Way
+from zhengtong.wire.beside import Beside
+from zhengtong.wire.bulk import seal_bulk
 
 PIECE = 1 << 20
 MEDIA_TYPES = frozenset(kind.media_type for kind in ALLOWED)
@@ -30,11 +36,11 @@ MAX_FILE = 4 << 30
 @fact("kernel.file_piece", "附件分块")
 @dataclass(frozen=True)
 class FilePiece(Fact):
-    """Piece `index` (from 0) of a file; `data` is empty until the letter is sealed."""
+    """Piece `index` (from 0) of a file, and the key under which it travels beside the letter."""
 
     file: FileRef
     index: int
-    data: bytes = b""
+    key: bytes
 
 
 def subject_of(file: FileRef) -> str:
@@ -45,6 +51,11 @@ def subject_of(file: FileRef) -> str:
 def count(size: int) -> int:
     """How many pieces a file of this many bytes travels in; an empty file is one empty piece."""
     return max(1, -(-size // PIECE))
+
+
+def length_of(file: FileRef, index: int) -> int:
+    """How many bytes one of its pieces has."""
+    return min(PIECE, file.size - index * PIECE)
 
 
 def send_missing(told: Fact, level: int, ways: Iterable[Way], lane: int, at: datetime) -> None:
@@ -58,12 +69,13 @@ def send_missing(told: Fact, level: int, ways: Iterable[Way], lane: int, at: dat
         lacking = [way for way in ways if way.destination not in have]
         if not lacking:
             continue
+        key_length = own_keys().suite.key_length
         messages = Message.objects.bulk_create(
             [
                 Message(
                     id=new_id(),
                     kind=FilePiece.kind,
-                    body=encode(FilePiece(reference, index)),
+                    body=encode(FilePiece(reference, index, os.urandom(key_length))),
                     level=level,
                     subject=subject,
                     origin=settings.NODE.name,
@@ -84,38 +96,121 @@ def send_missing(told: Fact, level: int, ways: Iterable[Way], lane: int, at: dat
         )
 
 
-def enclose(piece: FilePiece) -> bytes:
-    """The fact's bytes with the file's content read in."""
+def sealed(piece: FilePiece) -> bytes:
+    """The piece as it travels; the same bytes each time. Raises FileNotFoundError."""
     with files.open_file(piece.file.sha256) as stream:
         stream.seek(piece.index * PIECE)
-        data = stream.read(PIECE)
-    return encode(FilePiece(piece.file, piece.index, data))
+        return seal_bulk(stream.read(PIECE), piece.key, own_keys().suite)
 
 
-def receive(piece: FilePiece) -> None:
-    """Store a piece (idempotent); the last one checks the hash and completes the file.
+def bulks_of(letters: Collection[int]) -> dict[int, Beside]:
+    """What travels beside these sealed letters, by their keys; fetched when it is sent."""
+    if not letters:
+        return {}
+    rows = Letter.objects.filter(pk__in=letters).annotate(size=Length("bulk"))
+    return {
+        key: _Piece(_decoded(bytes(body))) if body else _InTransit(key, size)
+        for key, body, size in rows.values_list("pk", "message__body", "size")
+    }
+
+
+def _decoded(body: bytes) -> FilePiece:
+    piece = decode(FilePiece.kind, body)
+    assert isinstance(piece, FilePiece)
+    return piece
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One of our own, sealed anew each time."""
+
+    piece: FilePiece
+
+    def __len__(self) -> int:
+        more = len(seal_bulk(b"", self.piece.key, own_keys().suite))
+        return length_of(self.piece.file, self.piece.index) + more
+
+    def __bytes__(self) -> bytes:
+        """Zeros, if the file is not here any more: the receiver will refuse this one letter, and
+        the others go on."""
+        try:
+            data = sealed(self.piece)
+        except FileNotFoundError:
+            data = b""
+        return data if len(data) == len(self) else bytes(len(self))
+
+
+@dataclass(frozen=True)
+class _InTransit:
+    """Kept as it came: its key is not ours."""
+
+    letter: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bytes__(self) -> bytes:
+        return bytes(Letter.objects.values_list("bulk", flat=True).get(pk=self.letter))
+
+
+def write(piece: FilePiece, data: bytes) -> None:
+    """Write a piece that has come, unless its file is here already; `Arriving` makes it count.
 
     Raises ValueError for a piece that cannot be part of the file it names.
     """
     _check(piece)
-    name, arrived = piece.file.sha256, IncomingFile.objects.filter(sha256=piece.file.sha256)
-    if files.exists(name):
-        return
-    if files.path_of(name).exists():
-        # Whole, but its row was lost: the machine stopped between the two.
-        size = files.path_of(name).stat().st_size
-        files.StoredFile.objects.get_or_create(
-            sha256=name, defaults={"size": size, "media_type": piece.file.media_type}
-        )
-        arrived.delete()
-        return
-    files.write_piece(name, piece.index * PIECE, piece.data)
-    IncomingFile.objects.bulk_create(
-        [IncomingFile(sha256=name, index=piece.index)], ignore_conflicts=True
+    if len(data) != length_of(piece.file, piece.index):
+        raise ValueError(f"file piece {piece.index} has {len(data)} bytes")
+    if not files.path_of(piece.file.sha256).exists():
+        files.write_piece(piece.file.sha256, piece.index * PIECE, data)
+
+
+class Arriving:
+    """The pieces that came in one batch: written already, made durable and counted together."""
+
+    def __init__(self) -> None:
+        self._came: dict[str, list[tuple[int, FilePiece]]] = {}
+
+    def take(self, number: int, piece: FilePiece) -> None:
+        """Count the piece that came with letter `number`, unless its file is here already."""
+        _check(piece)
+        name = piece.file.sha256
+        if not files.exists(name) and not _recovered(piece.file):
+            self._came.setdefault(name, []).append((number, piece))
+
+    def settle(self) -> Iterator[tuple[int, ValueError]]:
+        """Note what has come; the last piece of a file checks the hash and completes it.
+
+        Yields the letters whose piece ended a file that is not the one it was named.
+        """
+        for name, came in self._came.items():
+            files.sync_pieces(name)
+            IncomingFile.objects.bulk_create(
+                [IncomingFile(sha256=name, index=piece.index) for _, piece in came],
+                ignore_conflicts=True,
+            )
+            number, last = came[-1]
+            arrived = IncomingFile.objects.filter(sha256=name)
+            if arrived.count() == count(last.file.size):
+                arrived.delete()
+                try:
+                    files.complete(name, last.file.name, last.file.media_type)
+                except ValueError as error:
+                    yield number, error
+
+
+def _recovered(file: FileRef) -> bool:
+    """Whether a file is whole, but its row was lost: the machine stopped between the two."""
+    path = files.path_of(file.sha256)
+    if not path.exists():
+        return False
+    files.StoredFile.objects.get_or_create(
+        sha256=file.sha256,
+        defaults={"size": path.stat().st_size, "media_type": file.media_type},
     )
-    if arrived.count() == count(piece.file.size):
-        arrived.delete()
-        files.complete(name, piece.file.name, piece.file.media_type)
+    IncomingFile.objects.filter(sha256=file.sha256).delete()
+    return True
 
 
 def _check(piece: FilePiece) -> None:
@@ -127,5 +222,3 @@ def _check(piece: FilePiece) -> None:
         raise ValueError("file piece: a media type that no office may send")
     if not 0 <= piece.index <= last:
         raise ValueError(f"file piece {piece.index} of a file of {last + 1}")
-    if len(piece.data) != (PIECE if piece.index < last else file.size - last * PIECE):
-        raise ValueError(f"file piece {piece.index} has {len(piece.data)} bytes")

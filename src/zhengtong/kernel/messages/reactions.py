@@ -21,8 +21,8 @@ from zhengtong.kernel import moment
 from zhengtong.kernel.commands import cause
 from zhengtong.kernel.directory.actors import Actor, hosted, node_actor
 from zhengtong.kernel.directory.models import Organisation
-from zhengtong.kernel.engine import locked_for_update
-from zhengtong.kernel.errors import HouseError
+from zhengtong.kernel.engine import locked_for_update, plain_errors
+from zhengtong.kernel.errors import HouseError, Unavailable
 from zhengtong.kernel.messages.facts import Fact, MalformedFact, UnknownKind, decode
 from zhengtong.kernel.messages.models import Handling, Message
 
@@ -131,7 +131,8 @@ def _react(message: Message, fact: Fact, name: str, reaction: Reaction) -> bool:
 
     token = cause.set(handled)
     try:
-        reaction(_circumstances(message), fact)
+        with plain_errors():
+            reaction(_circumstances(message), fact)
         if not used:
             handled()
         return True
@@ -179,13 +180,17 @@ def _circumstances(message: Message) -> Reacting:
 
 
 def _fail(message: Message, name: str, error: Exception, *, permanent: bool = False) -> bool:
-    """Remember a failure; after the last attempt it is dead: visible, and out of the way."""
+    """Remember a failure; after the last attempt it is dead: visible, and out of the way.
+
+    What the machine cannot do for now, as on a full disk, is never given up.
+    """
     handling, _ = Handling.objects.get_or_create(message=message, reaction=name)
     if handling.done:
         return True  # another worker was quicker, and luckier
     handling.attempts += 1
     handling.error = f"{type(error).__name__}: {error}"[:300]
-    handling.dead = permanent or handling.attempts >= MAX_ATTEMPTS
+    hopeless = handling.attempts >= MAX_ATTEMPTS and not isinstance(error, Unavailable)
+    handling.dead = permanent or hopeless
     handling.save(update_fields=["attempts", "error", "dead"])
     delay = timedelta(seconds=min(300, 2**handling.attempts))
     if handling.dead and name == "decode":

@@ -38,7 +38,7 @@ from zhengtong.wire.suite import Suite
 SHA_256 = -16
 BATCH = 200
 BATCH_BYTES = 8 << 20
-"""How much one transaction numbers: pieces of files would otherwise fill the memory."""
+"""How much one transaction numbers; the pieces of files are not held, only hashed."""
 AHEAD = 800
 """Sealed but not yet receipted letters of one lane: enough to keep a road busy, no more."""
 CANNOT_BE_SEALED = (WireError, FileNotFoundError, facts.UnknownKind, facts.MalformedFact)
@@ -71,6 +71,7 @@ def _seal_for(neighbour: Neighbour) -> bool:
         Letter.objects.filter(neighbour=neighbour, waiting=True)
         .exclude(lane__in=full.values("lane"))
         .select_related("message")
+        .defer("bulk")
         .order_by("lane", "id")[:BATCH]
     )
     letters = _few(letters)
@@ -85,11 +86,7 @@ def _few(letters: list[Letter]) -> list[Letter]:
     """The first of these, no more than one transaction should seal."""
     taken, size = list[Letter](), 0
     for letter in letters:
-        size += (
-            pieces.PIECE
-            if _is_piece(letter.message)
-            else len(letter.message.body) + len(letter.envelope)
-        )
+        size += len(letter.message.body) + len(letter.envelope)
         if taken and size > BATCH_BYTES:
             break
         taken.append(letter)
@@ -142,7 +139,8 @@ def _promote(neighbour: Neighbour) -> None:
     That is whatever waits about the same record, and the pieces of the files it speaks of: a
     reminder that came before its document would find nothing to remind of.
     """
-    waiting = Letter.objects.filter(neighbour=neighbour, waiting=True).select_related("message")
+    waiting = Letter.objects.filter(neighbour=neighbour, waiting=True)
+    waiting = waiting.select_related("message").defer("bulk")
     lanes = sorted(set(waiting.order_by().values_list("lane", flat=True).distinct()))
     for lane in lanes[:-1]:
         done: set[str] = set()
@@ -221,6 +219,7 @@ def _sent(
         leaf=number.leaf,
         envelope=sealed.envelope,
         disclosure=b"" if _is_piece(letter.message) else sealed.disclosure,
+        bulk=_is_piece(letter.message),
         at=now,
     )
 
@@ -241,8 +240,7 @@ def _prepare(letter: Letter, keys: NodeKeys, audience: Audience, *, together: bo
     message = letter.message
     fact = bytes(message.body)
     told = facts.decode(message.kind, fact)
-    if isinstance(told, pieces.FilePiece):
-        fact = pieces.enclose(told)
+    bulk = pieces.sealed(told) if isinstance(told, pieces.FilePiece) else b""
     content = Content(
         message_id=message.pk,
         kind=message.kind,
@@ -256,6 +254,7 @@ def _prepare(letter: Letter, keys: NodeKeys, audience: Audience, *, together: bo
             FileRef(item.name, item.size, _file_hash(item.sha256, keys.suite))
             for item in facts.files_of(told)
         ),
+        bulk_hash=keys.suite.hash(bulk) if bulk else b"",
     )
     prepared = prepare(content, keys, audience, os.urandom, together=together)
     if len(prepared.body) + len(prepared.protected) + SIGNATURE_ROOM > MAX_ENVELOPE:

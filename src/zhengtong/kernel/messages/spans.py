@@ -11,8 +11,8 @@ from zhengtong.kernel import moment
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Arrival, Neighbour, PeerStanding, Sent
 from zhengtong.wire.attest import attest
-from zhengtong.wire.batch import NO_CHAIN, NO_LETTER, Head
 from zhengtong.wire.evidence import MAX_SPAN, Span
+from zhengtong.wire.standing import NO_CHAIN, NO_LETTER, Head
 
 Rows = QuerySet[Sent] | QuerySet[Arrival]
 

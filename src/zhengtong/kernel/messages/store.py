@@ -14,7 +14,7 @@ from django.db.models import F, Min, QuerySet
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
-from zhengtong.kernel.messages import delivery, transit
+from zhengtong.kernel.messages import delivery, pieces, transit
 from zhengtong.kernel.messages.delivery import storable
 from zhengtong.kernel.messages.identity import accepted_cards, card_of, own_keys
 from zhengtong.kernel.messages.logbook import DatabaseTiles
@@ -30,21 +30,14 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.routes import brought_by
-from zhengtong.wire.batch import (
-    FIRST_EPOCH,
-    MAX_BATCH,
-    NO_CHAIN,
-    Batch,
-    Head,
-    Letter,
-    Refused,
-    Witnessed,
-)
+from zhengtong.wire.batch import MAX_ROOM, Batch, Letter, Refused
+from zhengtong.wire.envelope import Opened
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH
 from zhengtong.wire.keys import FindCard, NodeCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Owed, Peer, Seen
 from zhengtong.wire.log import Log
+from zhengtong.wire.standing import FIRST_EPOCH, NO_CHAIN, Head, Witnessed
 
 
 @dataclass
@@ -178,15 +171,19 @@ class DatabaseStore:
 
     def letters(self, peer: str, lane: int, after: int, limit: int) -> list[Letter]:
         rows = Sent.objects.filter(neighbour=self._row(peer), lane=lane, sequence__gt=after)
-        found = rows.order_by("sequence").values_list("sequence", "envelope", "digest", "chain")
-        letters, size = list[Letter](), 0
-        for number, envelope, digest, chain in found[:limit].iterator(chunk_size=16):
-            letters.append(Letter(number, bytes(envelope)))
+        wanted = ("sequence", "envelope", "bulk", "letter_id", "digest", "chain")
+        found = rows.order_by("sequence").values_list(*wanted)[:limit]
+        taken, size = list[tuple[int, bytes, int]](), 0
+        for number, envelope, bulk, letter, digest, chain in found.iterator(chunk_size=16):
             self._met.marks[peer, lane, number] = Mark(bytes(digest), bytes(chain))
             size += len(envelope)
-            if size > MAX_BATCH:  # more than one batch can carry: leave the rest in the table
+            if taken and size > MAX_ROOM:  # more than a batch can carry: leave the rest
                 break
-        return letters
+            taken.append((number, bytes(envelope), letter if bulk else 0))
+        beside = pieces.bulks_of([letter for _, _, letter in taken if letter])
+        return [
+            Letter(number, envelope, beside.get(letter, b"")) for number, envelope, letter in taken
+        ]
 
     def sent(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
         if first == last and (known := self._met.marks.get((peer, lane, first))):
@@ -198,6 +195,9 @@ class DatabaseStore:
 
     def deliver(self, peer: str, letters: Sequence[Incoming]) -> Mapping[int, WireError]:
         return delivery.deliver(self._row(peer), letters)
+
+    def take_bulk(self, opened: Opened, sealed: bytes) -> None:
+        delivery.take_bulk(opened, sealed)
 
     def take(self, peer: str, lane: int, letters: Sequence[Arrived]) -> None:
         delivery.keep(self._row(peer), lane, letters)

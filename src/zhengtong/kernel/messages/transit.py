@@ -36,7 +36,7 @@ class Carried(Fact):
     receipt: bytes
 
 
-def forward(neighbour: Neighbour, letter: Verified, envelope: bytes) -> None:
+def forward(neighbour: Neighbour, letter: Verified, envelope: bytes, bulk: bytes) -> None:
     """Put a letter for another node on its way. Raises WireError with a typed refusal."""
     header = letter.header
     way = _next(neighbour, header)
@@ -60,6 +60,7 @@ def forward(neighbour: Neighbour, letter: Verified, envelope: bytes) -> None:
             destination=way.destination,
             lane=min(header.lane, 3),
             envelope=envelope,
+            bulk=bulk,
         )
 
 
@@ -77,13 +78,18 @@ def _next(neighbour: Neighbour, header: Header) -> Way:
 
 
 def carry_back(neighbour: Neighbour, lane: int, held: Held) -> None:
-    """Send the receipts of letters in transit on to the nodes that wrote them."""
+    """Send the receipts of letters in transit on to the nodes that wrote them.
+
+    The next node has them: what travelled beside them is dropped.
+    """
     rows = Sent.objects.filter(
         neighbour=neighbour, lane=lane, sequence__gte=held.first, sequence__lte=held.last
     ).exclude(letter__envelope=b"")
-    transit = {row.sequence: row.letter.message for row in rows.select_related("letter__message")}
+    rows = rows.select_related("letter__message").defer("letter__bulk", "letter__envelope")
+    transit = {row.sequence: row.letter.message for row in rows}
     if not transit:
         return
+    Letter.objects.filter(sent__in=rows.filter(bulk=True)).update(bulk=b"")
     run, suite = Receipts.decode(held.body), card_of(neighbour).crypto
     ways = ways_to(message.origin for message in transit.values())
     for place, data in enumerate(run.entries):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -16,6 +17,8 @@ from zhengtong.kernel.messages.store import raise_alarm
 EVERY = timedelta(seconds=5)
 LEASE = "link-watch"
 PASSED = "情况已恢复正常。"
+STEP = 60.0
+"""Seconds by which the clock may gain or lose between two looks; more, and somebody has set it."""
 
 
 class LinkWatch(models.Model):
@@ -50,6 +53,7 @@ class Watcher:
     def __init__(self, holder: str) -> None:
         self.holder = holder
         self._next: datetime | None = None
+        self._clock = _clock()
 
     def work(self) -> bool:
         """Look at every link, unless that was done a moment ago; whether anything changed."""
@@ -59,10 +63,22 @@ class Watcher:
         self._next = now + EVERY
         if not leases.take(LEASE, self.holder, 3 * EVERY.total_seconds()):
             return False
+        self._heed_the_clock()
         counted = delays.count_new()
         if counted:
             self._next = now  # there may be more: a week's letters are counted in many turns
         return look() | counted
+
+    def _heed_the_clock(self) -> None:
+        """Once our clock was set, forget since when things are as they are: nobody knows."""
+        before, self._clock = self._clock, _clock()
+        if abs(self._clock - before) > STEP:
+            LinkWatch.objects.update(contact_since=None, moved={})
+
+
+def _clock() -> float:
+    """Our clock against one that nobody sets; it changes when ours is set."""
+    return moment.now().timestamp() - time.monotonic()
 
 
 def look() -> bool:
@@ -78,6 +94,7 @@ def look() -> bool:
     }
     changed = False
     for node in nodes:
+        _not_to_come(node, now)
         watch = watches.get(node.pk) or LinkWatch(neighbour=node)
         seen, found = alarms.look(health.standing_of(node, lanes, backlogs), watch.seen, now)
         if watch.note(seen):
@@ -85,6 +102,13 @@ def look() -> bool:
         for code in alarms.WATCHED:
             changed |= _settle(node, code, found.get(code, ""), standing.get((node.pk, code)))
     return changed | _announce_new()
+
+
+def _not_to_come(node: Neighbour, now: datetime) -> None:
+    """Once our clock was set back the last contact lies ahead; silence is counted from here."""
+    if node.last_contact is not None and node.last_contact > now:
+        node.last_contact = now
+        node.save(update_fields=["last_contact"])
 
 
 def _settle(node: Neighbour, code: str, detail: str, standing: LinkAlarm | None) -> bool:

@@ -23,7 +23,9 @@ class Courier(Protocol):
 def couriers(holder: str) -> list[Courier]:
     """Those of the roads that this node takes by itself; `holder` names the worker for leases."""
     from zhengtong.kernel.messages import courier
+    from zhengtong.kernel.messages.roads.links import note_parent_road
 
+    note_parent_road()
     node, found = settings.NODE, list[Courier]()
     if node.parent and node.parent.road == "https":
         found += courier.couriers(holder)

@@ -16,10 +16,11 @@ from zhengtong.kernel.commands import Act, command, must_find
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.errors import AboveCeiling, NotFound, Refused
 from zhengtong.kernel.labels import Level, may_enter
-from zhengtong.kernel.messages.exchange import rewind
+from zhengtong.kernel.messages.exchange import rewind, to_say
 from zhengtong.kernel.messages.identity import card_of
-from zhengtong.kernel.messages.models import Arrival, Neighbour
+from zhengtong.kernel.messages.models import Arrival, Letter, Neighbour
 from zhengtong.kernel.messages.roads import places
+from zhengtong.kernel.messages.roads.links import note_parent_road
 from zhengtong.kernel.messages.roads.models import State, Voyage
 from zhengtong.wire.ferry import ID, MAX_VOLUME, MIN_VOLUME, Head, fingerprint
 from zhengtong.wire.ferry import Voyage as Statement
@@ -31,22 +32,6 @@ MEGABYTE = 10**6
 ROAD = "ferry"
 
 
-@command("ferry.road", title="改变节点线路")
-def choose_road(act: Act, node: str, *, ferry: bool) -> Neighbour:
-    """Let a neighbour be reached by discs from now on, or by the line again. Both ends must do it.
-
-    The link forgets nothing: what was handed to the old road and has no receipt is offered again.
-    """
-    neighbour = locked_for_update(Neighbour.objects.filter(name=node)).first()
-    if neighbour is None:
-        raise NotFound(f"没有相邻节点“{node}”。请核对名称。")
-    neighbour.road = ROAD if ferry else "https"
-    neighbour.save(update_fields=["road"])
-    rewind(neighbour.name)
-    act.note(node=neighbour.name, road=neighbour.road)
-    return neighbour
-
-
 @command("ferry.export", title="制作摆渡光盘")
 def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
     """Order a voyage for a neighbour, on volumes of at most `limit` bytes.
@@ -55,13 +40,9 @@ def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
     at the console that died is given up, and what it held is loaded again.
     Raises NotFound, Refused, AboveCeiling.
     """
-    neighbour = locked_for_update(Neighbour.objects.filter(name=node)).first()
-    if neighbour is None:
-        raise NotFound(f"没有相邻节点“{node}”。请核对名称。")
+    neighbour = _by_ferry(node)
     if neighbour.suspended:
         raise Refused(f"“{neighbour.title}”已停用，不能向它摆渡。")
-    if neighbour.road != ROAD:
-        raise Refused(f"“{neighbour.title}”走的是网络线路。要改走摆渡，请先由管理员改变线路。")
     if not MIN_VOLUME <= limit <= MAX_VOLUME:
         raise Refused(
             f"每卷容量须在 {-(-MIN_VOLUME // MEGABYTE)} MB 到 {MAX_VOLUME // MEGABYTE} MB 之间。"
@@ -76,6 +57,8 @@ def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
             )
         _lose(unfinished, "制作中断，其中的信件已装入下一航次。")
     last = voyages.aggregate(last=Max("number"))["last"] or 0
+    if last and not _has_something_to_say(neighbour):
+        raise nothing_for(neighbour)
     made = Voyage.objects.create(
         neighbour=neighbour,
         leaving=True,
@@ -89,6 +72,26 @@ def export(act: Act, node: str, *, limit: int, folder: str = "") -> Voyage:
     )
     act.note(voyage=made.name, to=neighbour.name, limit=limit)
     return made
+
+
+def _by_ferry(node: str) -> Neighbour:
+    """A neighbour that no line leads to, under lock. Raises NotFound, Refused."""
+    note_parent_road()
+    neighbour = locked_for_update(Neighbour.objects.filter(name=node)).first()
+    if neighbour is None:
+        raise NotFound(f"没有相邻节点“{node}”。请核对名称。")
+    if neighbour.road != ROAD:
+        raise Refused(f"“{neighbour.title}”走的是网络线路。要改走摆渡，请先由管理员改变线路。")
+    return neighbour
+
+
+def _has_something_to_say(neighbour: Neighbour) -> bool:
+    waiting = Letter.objects.filter(neighbour=neighbour, waiting=True)
+    return bool(to_say(neighbour.name)) or waiting.exists()
+
+
+def nothing_for(neighbour: Neighbour) -> Refused:
+    return Refused(f"没有要送往“{neighbour.title}”的信件和回执，不必制作。")
 
 
 def _lose(voyage: Voyage, why: str) -> None:
@@ -150,9 +153,7 @@ def bring(act: Act, head: Head) -> Voyage:
     `head` is verified. What has been imported may come again. Raises Refused, AboveCeiling.
     """
     said = head.voyage
-    neighbour = must_find(locked_for_update(Neighbour.objects.all()), name=said.sender)
-    if neighbour.road != ROAD:
-        raise Refused(f"“{neighbour.title}”走的是网络线路。要改走摆渡，请先由管理员改变线路。")
+    neighbour = _by_ferry(said.sender)
     if neighbour.suspended:
         raise Refused(f"“{neighbour.title}”已停用，不能导入它的光盘。")
     if not may_enter(said.level, min(neighbour.ceiling, act.actor.ceiling)):

@@ -7,9 +7,11 @@ from contextlib import suppress
 from django.conf import settings
 from django.db.models import F
 
-from zhengtong.kernel.commands import Act, command, must_find
-from zhengtong.kernel.errors import Invalid
+from zhengtong.kernel.commands import Act, command
+from zhengtong.kernel.engine import locked_for_update
+from zhengtong.kernel.errors import Invalid, NotFound
 from zhengtong.kernel.messages.delivery import storable
+from zhengtong.kernel.messages.exchange import rewind
 from zhengtong.kernel.messages.models import LinkLane, Neighbour
 from zhengtong.kernel.node import ROADS
 
@@ -18,20 +20,23 @@ from zhengtong.kernel.node import ROADS
 def choose_road(act: Act, name: str, road: str) -> Neighbour:
     """Let batches for a neighbour below take this road from now on; it must take the same.
 
-    What had been handed to the old road and was not receipted is offered again by itself.
+    The link forgets nothing: what was handed to the old road and has no receipt is offered again.
     """
     if road not in ROADS:
         raise Invalid({"road": f"没有“{road}”这种传输方式，可选：{'、'.join(ROADS)}。"})
-    neighbour = must_find(Neighbour.objects.filter(name=name))
+    neighbour = locked_for_update(Neighbour.objects.filter(name=name)).first()
+    if neighbour is None:
+        raise NotFound(f"没有相邻节点“{name}”。请核对名称。")
     neighbour.road = road
     neighbour.save(update_fields=["road"])
+    rewind(name)
     act.note(node=name, road=road)
     return neighbour
 
 
 def on_road(road: str) -> list[str]:
     """The names of the neighbours reached by this road. For the parent, node.toml decides."""
-    _note_parent_road()
+    note_parent_road()
     return list(Neighbour.objects.filter(road=road).order_by("name").values_list("name", flat=True))
 
 
@@ -45,11 +50,12 @@ def unreceipted(name: str) -> bool:
     return LinkLane.objects.filter(neighbour__name=name, sealed__gt=F("receipted")).exists()
 
 
-def _note_parent_road() -> None:
-    """Let the table say of the parent what node.toml says, for the page of links."""
+def note_parent_road() -> None:
+    """Let the table say of the parent what node.toml says, before a road is used or shown."""
     if parent := settings.NODE.parent:
         chosen = Neighbour.objects.filter(name=parent.name).exclude(road=parent.road)
-        chosen.update(road=parent.road)
+        if chosen.update(road=parent.road):
+            rewind(parent.name)
 
 
 def note_failure(name: str, failures: int, reason: str) -> None:

@@ -54,7 +54,7 @@ class Load:
             self.level = max(self.level, header.level)
             counted = self.cargo.setdefault(str(batch.standing.lane), [0, 0])
             counted[0] += 1
-            counted[1] += len(letter.envelope)
+            counted[1] += letter.size
             self.marks[str(batch.standing.lane)] = letter.sequence
 
 
@@ -130,7 +130,7 @@ def _fill(voyage: Voyage, target: hold.Hold, volumes: int, progress: Progress) -
     if not lanes and voyage.number == 1:
         lanes = (Lane.NORMAL,)  # the first voyage to a new neighbour says who we are
     if not lanes:
-        raise Refused(f"没有要送往“{neighbour.title}”的信件和回执，不必制作。")
+        raise commands.nothing_for(neighbour)
     silent: set[int] = set()
     while lanes and (target.number < volumes or target.has_room()):
         data = compose(neighbour.name, lanes[0])

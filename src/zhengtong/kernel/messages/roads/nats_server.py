@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from zhengtong.kernel.messages.credentials import AUTHORITY, CERTIFICATE, KEY
 from zhengtong.wire.batch import MAX_BATCH
 
 UP, DOWN = "UP", "DOWN"
@@ -33,7 +34,7 @@ class Server:
     `listen`, `leaves`, `above` are host:port: for the node's courier, for the servers of nodes
     below, and where the server of the node above takes leaves; the last two may be absent.
     `passwords` maps an account to the courier's password; `below` a child to its leaf's nkey.
-    `seed` is the secret of our own leaf's nkey; `tls` a folder with cert.pem, key.pem, ca.pem.
+    `seed` is the secret of our own leaf's nkey; `tls` the folder with the node's TLS files.
     """
 
     name: str
@@ -130,7 +131,7 @@ def _leafnodes(server: Server) -> str:
 def _tls(folder: Path | None, *, verify: bool) -> list[str]:
     if folder is None:
         return []
-    files = {"cert_file": "cert.pem", "key_file": "key.pem", "ca_file": "ca.pem"}
+    files = {"cert_file": CERTIFICATE, "key_file": KEY, "ca_file": AUTHORITY}
     inside = [f"{key}: {_text(folder / name)}" for key, name in files.items()]
     return ["  tls { " + ", ".join([*inside, *(["verify: true"] if verify else [])]) + " }"]
 

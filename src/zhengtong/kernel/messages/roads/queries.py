@@ -70,7 +70,8 @@ def _sealed(neighbour: Neighbour) -> list[tuple[int, int, int]]:
         rows = Sent.objects.filter(neighbour=neighbour, lane=lane.lane, sequence__gt=handed)
         counted = rows.aggregate(number=Count("pk"), size=Sum(Length("envelope")))
         if counted["number"]:
-            found.append((lane.lane, counted["number"], counted["size"]))
+            beside = rows.filter(bulk=True).count() * PIECE
+            found.append((lane.lane, counted["number"], counted["size"] + beside))
     return found
 
 

@@ -1,0 +1,116 @@
+"""Bench row `attachment-1g`: MB/s of one file from a city node to a county node below it.
+
+The file is 1 GiB of bytes that do not compress (64 MiB in a short run), taken in by the city's
+file store beforehand. The clock runs from the commit of a fact that names it until the county's
+file store holds it whole and verified: sealed, receipted and logged piece by piece on the way. The
+nodes are those of the exchange rows. The reference is a plain copy of the same file over the same
+road, without a node: see `plain_copy`. The two take turns and the median of the rounds counts.
+
+`peak_mb` is the most memory that any process of either node held meanwhile; `cpu_ms_per_mb` is
+processor time by process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import statistics
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from bench import load, plain_copy
+from bench.exchange import STALLED, Pair
+from bench.parts import Row, apart, cpu_seconds, row
+
+NAME = "attachment-1g"
+MIB = 1 << 20
+
+
+def rows(short: bool) -> list[Row]:
+    """One row; `ours` and `reference` are megabytes (MiB) a second."""
+    size, rounds = (64 * MIB, 3) if short else (1 << 30, 3)
+    with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as name:
+        folder = Path(name)
+        pair = Parcels(folder, "intl")
+        ours, copies, peaks = list[float](), list[float](), list[float]()
+        with pair.running():
+            pair.send(200)  # imports, caches and connections are warm
+            pair.used = {}
+            for _ in range(rounds):
+                sha256 = apart(load.keep_file, folder / "city", size)
+                ours.append(size / MIB / pair.carry(sha256))
+                peaks.append(pair.peak_mb())
+                source, target = (stored(folder / home, sha256) for home in ("city", "county"))
+                copy = folder / "copy"
+                copies.append(size / MIB / plain_copy.copy(source, copy, sha256))
+                for path in (source, target, copy):
+                    path.unlink()
+    middle, reference = statistics.median(ours), statistics.median(copies)
+    return [
+        row(
+            NAME,
+            middle,
+            reference,
+            middle / reference,
+            "MB/s",
+            bytes=size,
+            peak_mb=max(peaks),
+            rounds=[round(rate) for rate in ours],
+            reference_rounds=[round(rate) for rate in copies],
+            cpu_ms_per_mb={
+                process: round(spent * 1000 / (rounds * size / MIB), 2)
+                for process, spent in pair.used.items()
+            },
+        )
+    ]
+
+
+class Parcels(Pair):
+    """A pair over which a file goes."""
+
+    def lay(self, city: Path, county: Path) -> None:
+        with (city / "node.toml").open("a") as config:
+            config.write("\n[serve]\nmax_upload_mb = 1024\n")
+
+    def carry(self, sha256: str) -> float:
+        """Seconds from the commit of a fact with this file until the county has it."""
+        before_all = {name: cpu_seconds(pid) for name, pid in self.processes.items()}
+        for pid in self.processes.values():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak counts from here
+        with closing(sqlite3.connect(self.folder / "county" / "node.sqlite3")) as county:
+            began = apart(load.post_file, self.folder / "city", sha256)
+            pieces, changed = 0, time.monotonic()
+            while not county.execute(
+                "SELECT 1 FROM kernel_storedfile WHERE sha256 = ?", (sha256,)
+            ).fetchone():
+                arrived = county.execute("SELECT count(*) FROM kernel_arrival").fetchone()[0]
+                now = time.monotonic()
+                pieces, changed = arrived, changed if arrived == pieces else now
+                if now - changed > STALLED:
+                    raise RuntimeError(f"stood still after {pieces} letters:\n{self.logs()}")
+                time.sleep(0.01)
+            took = time.monotonic() - began
+        for name, pid in self.processes.items():
+            spent = cpu_seconds(pid) - before_all[name]
+            self.used[name] = self.used.get(name, 0.0) + spent
+        with stored(self.folder / "county", sha256).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise RuntimeError("the county holds another file")
+        return took
+
+    def peak_mb(self) -> float:
+        """The most memory that one process of either node held since the last file set out."""
+        return max(_peak_mb(pid) for pid in self.processes.values())
+
+
+def stored(home: Path, sha256: str) -> Path:
+    """Where a node keeps a file."""
+    return home / "files" / sha256[:2] / sha256[2:4] / sha256
+
+
+def _peak_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e6
