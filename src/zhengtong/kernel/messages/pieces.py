@@ -26,6 +26,7 @@ from zhengtong.kernel.messages.models import IncomingFile, Letter, Message
 from zhengtong.kernel.messages.routes import Way
 from zhengtong.wire.beside import Beside
 from zhengtong.wire.bulk import seal_bulk
+from zhengtong.wire.suite import Suite
 
 PIECE = 1 << 20
 MEDIA_TYPES = frozenset(kind.media_type for kind in ALLOWED)
@@ -96,11 +97,11 @@ def send_missing(told: Fact, level: int, ways: Iterable[Way], lane: int, at: dat
         )
 
 
-def sealed(piece: FilePiece) -> bytes:
+def sealed(piece: FilePiece, suite: Suite) -> bytes:
     """The piece as it travels; the same bytes each time. Raises FileNotFoundError."""
     with files.open_file(piece.file.sha256) as stream:
         stream.seek(piece.index * PIECE)
-        return seal_bulk(stream.read(PIECE), piece.key, own_keys().suite)
+        return seal_bulk(stream.read(PIECE), piece.key, suite)
 
 
 def bulks_of(letters: Collection[int]) -> dict[int, Beside]:
@@ -108,8 +109,9 @@ def bulks_of(letters: Collection[int]) -> dict[int, Beside]:
     if not letters:
         return {}
     rows = Letter.objects.filter(pk__in=letters).annotate(size=Length("bulk"))
+    suite = own_keys().suite
     return {
-        key: _Piece(_decoded(bytes(body))) if body else _InTransit(key, size)
+        key: _Piece(_decoded(bytes(body)), suite) if body else _InTransit(key, size)
         for key, body, size in rows.values_list("pk", "message__body", "size")
     }
 
@@ -125,16 +127,17 @@ class _Piece:
     """One of our own, sealed anew each time."""
 
     piece: FilePiece
+    suite: Suite
 
     def __len__(self) -> int:
-        more = len(seal_bulk(b"", self.piece.key, own_keys().suite))
+        more = len(seal_bulk(b"", self.piece.key, self.suite))
         return length_of(self.piece.file, self.piece.index) + more
 
     def __bytes__(self) -> bytes:
         """Zeros, if the file is not here any more: the receiver will refuse this one letter, and
         the others go on."""
         try:
-            data = sealed(self.piece)
+            data = sealed(self.piece, self.suite)
         except FileNotFoundError:
             data = b""
         return data if len(data) == len(self) else bytes(len(self))

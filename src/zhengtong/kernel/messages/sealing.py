@@ -240,7 +240,7 @@ def _prepare(letter: Letter, keys: NodeKeys, audience: Audience, *, together: bo
     message = letter.message
     fact = bytes(message.body)
     told = facts.decode(message.kind, fact)
-    bulk = pieces.sealed(told) if isinstance(told, pieces.FilePiece) else b""
+    bulk = pieces.sealed(told, keys.suite) if isinstance(told, pieces.FilePiece) else b""
     content = Content(
         message_id=message.pk,
         kind=message.kind,
