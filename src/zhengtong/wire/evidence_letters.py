@@ -14,10 +14,6 @@ from zhengtong.wire.suite import suite_for
 EVENTS = {
     Event.SENT: ("发出", "sent"),
     Event.DELIVERED: ("送达", "delivered"),
-    Event.SIGNED_FOR: ("签收", "signed for"),
-    Event.RETURNED: ("退回", "returned"),
-    Event.READ: ("阅读", "read"),
-    Event.RECALLED: ("撤回", "recalled"),
     Event.DEAD: ("判为无法投递", "declared undeliverable"),
 }
 
@@ -132,9 +128,7 @@ def judge_receipts(case: Case) -> None:
 def _match_receipt(case: Case, where: Name, entry: Entry, letter: JudgedLetter) -> None:
     final = entry.by in letter.verified.header.destinations
     place = letter.number, entry.by
-    if entry.event is Event.SIGNED_FOR:
-        case.signed_for.setdefault(place, entry.at)
-    if entry.event in (Event.DELIVERED, Event.SIGNED_FOR):
+    if entry.event is Event.DELIVERED:
         case.delivered.setdefault(place, entry.at)
     zh, en = EVENTS[entry.event]
     hop = ("", "") if final else ("(中转节点)", " (a hop)")

@@ -32,14 +32,14 @@ _MAX_PEAKS = 64
 
 
 class Event(StrEnum):
-    """What an entry of an evidence log states about a letter."""
+    """What an entry of an evidence log states about a letter.
+
+    What people do with it (sign for it, return it, read it, recall it) they say in a letter of
+    their own, whose sending is an entry likewise.
+    """
 
     SENT = "sent"
     DELIVERED = "delivered"
-    SIGNED_FOR = "signed_for"
-    RETURNED = "returned"
-    READ = "read"
-    RECALLED = "recalled"
     DEAD = "dead"
 
 
