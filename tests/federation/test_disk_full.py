@@ -10,6 +10,7 @@ import pytest
 from tests.federation.city import ActFailed, City, Site, office_id, wait_until
 from tests.federation.disk import LimitedWrites, MemoryDisk, small_disk
 
+pytestmark = pytest.mark.long
 FULL = "磁盘已满"
 TEXT = "水位表" * 400_000  # 3.6 MB: a file of several pieces
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
+import pytest
+
 from tests.federation.city import City, Site, office_id, wait_until
 from zhengtong.kernel.messages.keyfile import read_keys
 from zhengtong.kernel.messages.sealing import AHEAD, BATCH
@@ -14,6 +16,7 @@ from zhengtong.wire.batch import Batch, encode_batch
 from zhengtong.wire.keys import NodeKeys
 from zhengtong.wire.standing import Standing
 
+pytestmark = pytest.mark.long
 CLERK, LEADER, COUNTY = "市府办办事员", "市府办领导", "扶沟县办事员"
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests import build
 from tests.federation.city import ROOT, City, Site, environment, free_port, office_id, wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.soak]
 
 OFFICE, COUNTY = "市府办", "西华县"
 ADMINISTRATORS = ["市府办管理员甲", "市府办管理员乙"]
@@ -201,7 +201,6 @@ def test_a_suspended_node_loses_nothing_and_an_expelled_one_is_out(city: City) -
     assert "不能再次使用" in err(again)
 
 
-@pytest.mark.soak
 def test_what_is_not_as_invited_is_refused(city: City) -> None:
     centre = set_up(city)
     token, key = invite(centre)
@@ -231,7 +230,6 @@ def test_what_is_not_as_invited_is_refused(city: City) -> None:
     assert key
 
 
-@pytest.mark.soak
 def test_keys_change_on_both_sides_with_mail_in_flight(city: City, tmp_path: Path) -> None:
     """The node joins by file, as where there is no line."""
     centre = set_up(city)
@@ -265,7 +263,6 @@ def test_keys_change_on_both_sides_with_mail_in_flight(city: City, tmp_path: Pat
     sound(xihua, centre)
 
 
-@pytest.mark.soak
 def test_a_node_that_lost_its_keys_comes_back(city: City) -> None:
     centre = set_up(city)
     kept = city.folder / "recovery.pem"

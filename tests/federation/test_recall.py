@@ -10,7 +10,7 @@ from tests.federation.city import City, office_id, wait_until, zhengtong
 from zhengtong.wire.envelope import read_header
 from zhengtong.wire.evidence import unpack
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.soak]
 
 CLERK, LEADER = "市府办办事员", "市府办领导"
 COUNTY = "扶沟县办事员"

@@ -6,9 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.federation.city import City, office_id, postgres_programs, wait_until, zhengtong
 from zhengtong.kernel.node import load
 
+pytestmark = pytest.mark.long
 CLERK, LEADER, COUNTY = "市府办办事员", "市府办领导", "扶沟县办事员"
 
 

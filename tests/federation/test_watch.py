@@ -41,6 +41,7 @@ def _page(browser: OpenerDirector, site: Site, path: str) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.soak
 def test_a_county_that_falls_silent_is_missed_and_its_return_is_seen(city: City) -> None:
     city.site("centre")
     city.site("fugou", "centre")
