@@ -21,7 +21,7 @@ AHEAD, BEHIND = timedelta(seconds=30), timedelta(minutes=2)
 be behind may only have been long on its way, so more of it is let pass."""
 EXPIRING = 30
 """Days before a certificate ends in which its renewal must be seen to."""
-ROADS = {"https": "互联网直连", "nats": "消息中间件", "ferry": "光盘摆渡"}
+ROADS = {"https": "网络直连", "nats": "消息中间件", "ferry": "光盘摆渡"}
 
 
 @dataclass(frozen=True, slots=True)
