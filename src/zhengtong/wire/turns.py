@@ -1,7 +1,6 @@
 """A turn: take in a batch and compose the next of its lane, in one transaction.
 
-For roads on which batches are answered by batches. Where each travels by itself, `accept` and
-`compose` of the exchange are enough.
+So a turn costs one commit, and reads what it needs once.
 """
 
 from __future__ import annotations
@@ -48,3 +47,17 @@ def proceed(
         return exchange.next_batch(to.peer, to.lane, room=room, wanted=room)
 
     return exchange.take_in(data, beside, reply)
+
+
+def respond(exchange: Exchange, data: bytes) -> tuple[Accepted, Batch | None]:
+    """Where batches travel by themselves: accept one and compose what there is to say to it.
+
+    None instead of a batch: there is nothing to say in this lane, or first in a more urgent one.
+    Raises WireError.
+    """
+
+    def reply(to: Accepted) -> Batch | None:
+        most_urgent = min(to.ours, default=None)
+        return exchange.next_batch(to.peer, to.lane) if to.lane == most_urgent else None
+
+    return exchange.take_in(data, None, reply)

@@ -36,6 +36,7 @@ __all__ = [
     "compose",
     "links",
     "proceed",
+    "respond",
     "rewind",
     "stream",
     "to_say",
@@ -124,6 +125,13 @@ def proceed(
     with _minding_the_clock(head):
         accepted, batch = turns.proceed(links(), head, beside, lanes, room=room)
     return accepted, _streamed(batch) if batch else None
+
+
+def respond(data: bytes) -> tuple[Accepted, bytes | None]:
+    """Take a batch in; the next in its lane, if we have something to say there."""
+    with _minding_the_clock(data):
+        accepted, batch = turns.respond(links(), data)
+    return accepted, encode_batch(batch, own_keys()) if batch else None
 
 
 def _streamed(batch: Batch) -> Streamed:

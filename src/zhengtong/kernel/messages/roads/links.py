@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Q
 
 from zhengtong.kernel.commands import Act, command
 from zhengtong.kernel.engine import locked_for_update
@@ -48,6 +48,16 @@ def is_open(name: str) -> bool:
 def unreceipted(name: str) -> bool:
     """Whether letters for a neighbour have numbers but no receipts yet."""
     return LinkLane.objects.filter(neighbour__name=name, sealed__gt=F("receipted")).exists()
+
+
+def knocking(name: str) -> set[int]:
+    """The lanes in which a neighbour must answer before there is anything more to say.
+
+    The two have never met, or we were restored from a backup and not heard since.
+    """
+    lanes = LinkLane.objects.filter(neighbour__name=name)
+    unheard = lanes.filter(Q(neighbour__last_contact=None) | Q(heard__lt=0))
+    return set(unheard.values_list("lane", flat=True))
 
 
 def note_parent_road() -> None:

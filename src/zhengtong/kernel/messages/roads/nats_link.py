@@ -14,6 +14,7 @@ import json
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -47,6 +48,8 @@ InDatabase = Callable[..., Awaitable[Any]]
 REFUSED = "Zhengtong-Refused"
 """The header of a message that is no batch but says why one was refused."""
 LOOK_AGAIN = 1.0
+KNOCK = 5.0
+"""Seconds between two words in a lane in which they must answer first."""
 QUIET = 20.0
 """Seconds after which an idle link says how far it has got; `retry_after` paces what failed."""
 PULL = 5.0
@@ -68,6 +71,8 @@ class Link:
         self._refusing: tuple[int, WireError] | None = None  # to be told at `_refuse_at`
         self._refuse_at = 0.0
         self._cut = False
+        self._knock_at: dict[int, float] = {}
+        self._at_hand: deque[tuple[int, bytes]] = deque()  # composed, and not yet on the road
 
     async def keep(self, url: str, password: str) -> None:
         """Serve the link for ever; whatever breaks is noted and begun anew after a pause."""
@@ -103,6 +108,9 @@ class Link:
         try:
             ours = client.jetstream(timeout=10)
             await make_stream(ours, self.out)
+            if self._at_hand:  # said to have been handed over, and never was
+                self._at_hand.clear()
+                await self._rewind()
             inbox: asyncio.PriorityQueue[tuple[int, int, Msg]] = asyncio.PriorityQueue()
             ahead = {lane: asyncio.Semaphore(AHEAD) for lane in Lane}
             theirs = client.jetstream(domain=self.peer, timeout=10)
@@ -121,16 +129,30 @@ class Link:
             self.wake.clear()
             if self._refusing and time.monotonic() >= self._refuse_at:
                 await self._refuse(ours)
+            elif self._at_hand:
+                await self._publish(ours)
             elif not await self.in_database(links.is_open, self.peer):
                 await _within(LOOK_AGAIN, self.wake.wait())
-            elif lanes := await self.in_database(exchange.to_say, self.peer):
-                await self._hand_over(ours, lanes[0])
+            elif (lane := await self._to_say()) is not None:
+                await self._hand_over(ours, lane)
             elif await self._was_silent(ours):
                 if await self.in_database(links.unreceipted, self.peer):
                     await self._rewind()  # all is taken and yet not receipted: it was lost
                 await self._hand_over(ours, Lane.NORMAL)
             else:
                 await _within(LOOK_AGAIN, self.wake.wait())
+
+    async def _to_say(self) -> int | None:
+        """The lane to speak in now. Where they must answer first we do not repeat ourselves."""
+        lanes = await self.in_database(exchange.to_say, self.peer)
+        knocking = await self.in_database(links.knocking, self.peer) if lanes else set()
+        for lane in lanes:
+            if lane not in knocking:
+                return int(lane)
+            if time.monotonic() >= self._knock_at.get(lane, 0.0):
+                self._knock_at[lane] = time.monotonic() + KNOCK
+                return int(lane)
+        return None
 
     async def _was_silent(self, ours: JetStreamContext) -> bool:
         """Whether all we said was taken a while ago: time to say again how far we have got."""
@@ -145,12 +167,22 @@ class Link:
     async def _hand_over(
         self, ours: JetStreamContext, lane: int, refusing: WireError | None = None
     ) -> None:
-        """Put the next batch of a lane on the road. If that fails its letters are offered again."""
+        """Put the next batch of a lane on the road."""
         batch = await self.in_database(
             partial(exchange.compose, self.peer, int(lane), refusing=refusing)
         )
+        self._at_hand.append((int(lane), batch))
+        await self._publish(ours)
+
+    async def _publish(self, ours: JetStreamContext) -> None:
+        """Put on the road what is at hand, in the order in which it was composed.
+
+        If that fails its letters are offered again.
+        """
         try:
-            await ours.publish(f"{self.out}.{int(lane)}", batch, timeout=10, stream=self.out)
+            while self._at_hand:
+                lane, batch = self._at_hand.popleft()
+                await ours.publish(f"{self.out}.{lane}", batch, timeout=10, stream=self.out)
         except APIError as full:  # the stream is at its bound: they have not fetched for long
             self.failures += 1
             await self._note(f"the road is full: {full.description}")
@@ -223,7 +255,7 @@ class Link:
 
     async def _accept(self, lane: int, message: Msg) -> None:
         try:
-            accepted = await self.in_database(exchange.accept, message.data)
+            accepted, batch = await self.in_database(exchange.respond, message.data)
         except WireError as error:
             await message.term()
             await self._note_refusal(lane, error)
@@ -237,6 +269,8 @@ class Link:
             else:
                 await message.nak(delay=LATER)
         else:
+            if batch:
+                self._at_hand.append((lane, batch))
             await message.ack()
             self.failures = 0
             if accepted.moved:
