@@ -79,11 +79,22 @@ def main(arguments: list[str]) -> int:
             print(f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
             found += [line for line in measured if line["name"] in wanted]
             crashed |= crash
-    LATEST.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    kept = keep(found, [name for name in every if name not in wanted], every)
     print(table(found))
     load = os.getloadavg()[0]
-    print(f"\n{len(found)} rows in {LATEST.name}; load {load:.1f} on {os.cpu_count()} cores")
+    print(f"\n{kept} rows in {LATEST.name}; load {load:.1f} on {os.cpu_count()} cores")
     return 1 if crashed else 0
+
+
+def keep(found: list[Row], others: list[str], order: list[str]) -> int:
+    """Write down what was found; rows that nobody asked for keep their earlier figures."""
+    rows = {line["name"]: line for line in found}
+    if others and LATEST.exists():
+        earlier = json.loads(LATEST.read_text(encoding="utf-8"))
+        rows |= {line["name"]: line for line in earlier if line["name"] in others}
+    ordered = [rows[name] for name in order if name in rows]
+    LATEST.write_text(json.dumps(ordered, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return len(ordered)
 
 
 def measure(module: str, names: tuple[str, ...], short: bool) -> tuple[list[Row], bool]:
