@@ -145,7 +145,6 @@ def write_piece(sha256: str, offset: int, data: bytes) -> None:
             os.posix_fadvise(handle, offset, len(data), os.POSIX_FADV_DONTNEED)
         finally:
             os.close(handle)
-    _hash_along(sha256, offset, data)
 
 
 def sync_pieces(sha256: str) -> None:
@@ -158,36 +157,14 @@ def sync_pieces(sha256: str) -> None:
             os.close(handle)
 
 
-_hashing: dict[str, tuple[hashlib._Hash, int]] = {}
-"""Files that come to this process piece after piece: the hash so far, and of how many bytes."""
-AT_ONCE = 8
-
-
-def _hash_along(sha256: str, offset: int, data: bytes) -> None:
-    """Hash a file as it comes. Out of its order, or begun elsewhere, it is hashed at its end."""
-    digest, length = _hashing.pop(sha256, (hashlib.sha256(), 0))
-    if offset == length:
-        digest.update(data)
-        while len(_hashing) >= AT_ONCE:
-            _hashing.pop(next(iter(_hashing)), None)
-        _hashing[sha256] = (digest, length + len(data))
-
-
-def _hash_of_arrived(sha256: str, path: Path) -> str:
-    digest, length = _hashing.pop(sha256, (hashlib.sha256(), -1))
-    if length == path.stat().st_size:
-        return digest.hexdigest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def complete(sha256: str, name: str, media_type: str) -> None:
     """All pieces are here: check the hash and move the file to its place.
 
     Raises ValueError when the content is not what its name promises; the parts are dropped.
     """
     path = _arriving(sha256)
-    found = _hash_of_arrived(sha256, path)
+    with path.open("rb") as stream:  # as it lies there: a piece may have been written over since
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != sha256:
         path.unlink()
         raise ValueError(f"file {name}: content hash {found} is not {sha256}")
