@@ -7,6 +7,7 @@ import io
 import os
 import resource
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -265,3 +266,16 @@ def test_a_file_whose_row_was_lost_is_found_again(folder: Path) -> None:
 @pytest.mark.parametrize(("size", "wanted"), [(0, 1), (1, 1), (1000, 1), (1001, 2), (5000, 5)])
 def test_a_file_travels_in_so_many_pieces(size: int, wanted: int) -> None:
     assert pieces.count(size) == wanted
+
+
+@pytest.mark.django_db
+def test_a_piece_that_another_process_has_written_over_is_noticed() -> None:
+    good = b"a" * pieces.PIECE + b"b" * 10
+    sha256 = hashlib.sha256(good).hexdigest()
+    for offset in (0, pieces.PIECE):
+        files.write_piece(sha256, offset, good[offset : offset + pieces.PIECE])
+    write = "import sys; open(sys.argv[1], 'r+b').write(b'X')"
+    subprocess.run([sys.executable, "-c", write, str(files._arriving(sha256))], check=True)
+    with pytest.raises(ValueError, match="content hash"):
+        files.complete(sha256, "水位.txt", "text/plain")
+    assert not files.path_of(sha256).exists()
