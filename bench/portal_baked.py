@@ -159,7 +159,7 @@ def serve(root: Path, port: int) -> None:
     from zhengtong.faces.server.rsgi import Application
     from zhengtong.faces.server.web import run_web
 
-    run_web(lambda: Application(BakedPages(root), no_site), "127.0.0.1", port)
+    run_web(lambda: Application(BakedPages(root), no_site), "127.0.0.1", port, public=True)
 
 
 def no_site(environ: object, start_response: object) -> list[bytes]:

@@ -16,6 +16,8 @@ from zhengtong.kernel.baked import BakedStore
 
 SITE = Path(__file__).with_name("sample_site.py")
 SOURCE = Path(__file__).parents[2] / "src"
+# As the server stands on a node of the office, and behind its front on a node with public pages.
+ZONES = ("office", "public")
 
 
 def free_port() -> int:
@@ -48,6 +50,7 @@ class Site:
     root: Path
     port: int
     process: subprocess.Popen[bytes]
+    zone: str
 
     @property
     def store(self) -> BakedStore:
@@ -72,36 +75,38 @@ class Site:
             connection.close()
 
 
-def start_site(root: Path, *arguments: str) -> Site:
+def start_site(root: Path, zone: str, grace: float = 1.7) -> Site:
     """Start the sample site and wait until it accepts connections."""
     BakedStore(root / "baked")
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, str(SITE), str(root), str(port), *arguments],
+        [sys.executable, str(SITE), str(root), str(port), zone, str(grace)],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         stderr=(root / "log").open("wb"),
     )
     assert until(lambda: answers(port) or process.poll() is not None)
     assert process.poll() is None, (root / "log").read_text()
-    return Site(root, port, process)
+    return Site(root, port, process, zone)
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="session", params=ZONES)
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """One server for all tests that do not stop it."""
-    running = start_site(tmp_path_factory.mktemp("site"))
+    running = start_site(tmp_path_factory.mktemp("site"), request.param)
     yield running
     running.process.terminate()
     running.process.wait(5)
 
 
-@pytest.fixture
-def own_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+@pytest.fixture(params=ZONES)
+def own_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Starts servers that the test may stop or kill."""
     started: list[Site] = []
 
-    def start(*arguments: str) -> Site:
-        started.append(start_site(tmp_path, *arguments))
+    def start(grace: float = 1.7) -> Site:
+        started.append(start_site(tmp_path, request.param, grace))
         return started[-1]
 
     yield start

@@ -1,4 +1,4 @@
-"""A small site run as a program of its own by the tests: `sample_site.py ROOT PORT [GRACE]`.
+"""A small site run as a program of its own by the tests: `sample_site.py ROOT PORT ZONE GRACE`.
 
 ROOT/baked holds the baked pages; the site leaves notes for the tests in ROOT.
 """
@@ -193,6 +193,6 @@ def build() -> Application:
 
 if __name__ == "__main__":
     ROOT = Path(sys.argv[1])
-    grace = float(sys.argv[3]) if len(sys.argv) > 3 else 1.7
-    run_web(build, "127.0.0.1", int(sys.argv[2]), grace=grace)
+    port, zone, grace = sys.argv[2:]
+    run_web(build, "127.0.0.1", int(port), public=zone == "public", grace=float(grace))
     (ROOT / "returned").write_text(str(os.getpid()))

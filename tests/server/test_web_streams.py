@@ -13,7 +13,7 @@ import pytest
 
 from tests.server import sample_site
 from tests.server.conftest import SOURCE, Site, free_port, until
-from zhengtong.faces.server.web import PortTaken, ensure_port_free
+from zhengtong.faces.server.sockets import PortTaken, ensure_port_free
 
 
 def listen(site: Site, path: str = "/events/", **headers: str) -> http.client.HTTPResponse:
@@ -114,7 +114,7 @@ def test_a_running_request_is_finished_before_the_stop(own_site: Callable[..., S
 def test_a_request_that_never_ends_does_not_hold_up_the_stop(
     own_site: Callable[..., Site],
 ) -> None:
-    site = own_site("0.4")
+    site = own_site(0.4)
     connection = site.connect()
     connection.request("GET", "/slow?seconds=30")
     time.sleep(0.3)
@@ -125,7 +125,14 @@ def test_a_request_that_never_ends_does_not_hold_up_the_stop(
 def test_two_processes_share_a_port(own_site: Callable[..., Site]) -> None:
     site = own_site()
     second = subprocess.Popen(
-        [sys.executable, str(sample_site.__file__), str(site.root), str(site.port)],
+        [
+            sys.executable,
+            str(sample_site.__file__),
+            str(site.root),
+            str(site.port),
+            site.zone,
+            "1.7",
+        ],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         stderr=subprocess.DEVNULL,
     )

@@ -19,8 +19,8 @@ from zhengtong.faces.cli.init import prepare, write_node
 from zhengtong.faces.cli.serve import serve
 from zhengtong.faces.cli.start import CommandFailed, enter
 from zhengtong.faces.server.child import Child
+from zhengtong.faces.server.sockets import PortTaken, ensure_port_free
 from zhengtong.faces.server.supervisor import Supervisor
-from zhengtong.faces.server.web import PortTaken, ensure_port_free
 from zhengtong.kernel.node import NodeFileError
 
 

@@ -21,8 +21,9 @@ def add(words: Any) -> None:
 
 def serve(node_file: Path) -> int:
     """Supervise the node's processes until stopped; a crashed one is started again."""
+    from zhengtong.faces.server.sockets import PortTaken, ensure_port_free
     from zhengtong.faces.server.supervisor import Supervisor
-    from zhengtong.faces.server.web import PortTaken, ensure_port_free, web_children
+    from zhengtong.faces.server.web import web_children
 
     enter(node_file)
     from django.conf import settings
@@ -38,6 +39,7 @@ def serve(node_file: Path) -> int:
             node.host,
             node.port,
             web_processes=node.web_processes,
+            public=settings.PUBLIC_FACE,
             exchange=exchange_port if node.exchange else None,
         )
     except PortTaken as error:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +18,9 @@ import h11
 from OpenSSL import SSL
 
 from zhengtong.faces.server import tls
-from zhengtong.faces.server.exchange_request import Exchange, Scope
+from zhengtong.faces.server.exchange_request import Exchange
+from zhengtong.faces.server.scope import Scope
+from zhengtong.faces.server.sockets import address, listening
 from zhengtong.wire.errors import WireError
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class ExchangePort:
         self.welcome = welcome
         self.open: set[Connection] = set()
         self.stopping = False
-        self._socket = _listening(host, port)
+        self.empty = asyncio.Event()
+        self._socket = listening(host, port)
         self._server: asyncio.Server | None = None
 
     async def serve(self) -> None:
@@ -74,17 +76,16 @@ class ExchangePort:
             self._server.close()
         for connection in list(self.open):
             connection.retire()
+        self.left()
 
+    async def drained(self) -> None:
+        """Once stopped: until every answer that had begun is out."""
+        await self.empty.wait()
 
-def _listening(host: str, port: int) -> socket.socket:
-    """A socket that shares its port with the node's other web processes. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    made.bind((host, port))
-    made.listen(1024)
-    return made
+    def left(self) -> None:
+        """A connection has ended."""
+        if self.stopping and not self.open:
+            self.empty.set()
 
 
 class Connection(asyncio.Protocol):
@@ -118,6 +119,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._port.open.discard(self)
+        self._port.left()
         self._end_in(None)
         self.lost.set()
         self.writable.set()
@@ -284,8 +286,7 @@ class Connection(asyncio.Protocol):
             self._deadline = self._loop.call_later(seconds, self._transport.abort)
 
     def _address(self, which: str) -> str:
-        host, port = (self._transport.get_extra_info(which) or ("", 0))[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return address(self._transport.get_extra_info(which))
 
     def _peer(self) -> str:
         return self._address("peername")

@@ -1,67 +1,19 @@
-"""One request on the exchange port, in the shape in which the page server gives its own (RSGI)."""
+"""The body of a request on the exchange port and the answer to it, as the page server's (RSGI)."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-import h11
+from zhengtong.faces.server.scope import Pairs
 
 if TYPE_CHECKING:
     from zhengtong.faces.server.exchange_port import Connection
 
 _ENOUGH = 512 * 1024
 _PIECE = 256 * 1024
-
-Pairs = list[tuple[str, str]]
-
-
-class Headers:
-    """Request headers, lower-case; `get` gives the first of a name."""
-
-    def __init__(self, pairs: Pairs) -> None:
-        self._pairs = pairs
-
-    def get(self, name: str, default: str | None = None) -> str | None:
-        return next((value for known, value in self._pairs if known == name), default)
-
-    def items(self) -> Pairs:
-        return self._pairs
-
-    def __contains__(self, name: str) -> bool:
-        return any(known == name for known, _ in self._pairs)
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._pairs)
-
-
-@dataclass(slots=True)
-class Scope:
-    """What is known of a request; `node` is who dialled, by its certificate."""
-
-    method: str
-    path: str
-    query_string: str
-    http_version: str
-    headers: Headers
-    client: str
-    server: str
-    node: str = ""
-    scheme: str = "https"
-    proto: str = "http"
-
-    @classmethod
-    def of(cls, request: h11.Request, client: str, server: str) -> Scope:
-        path, _, query = request.target.decode("ascii", "replace").partition("?")
-        pairs = [(name.decode(), value.decode("latin-1")) for name, value in request.headers]
-        version = request.http_version.decode()
-        return cls(
-            request.method.decode(), unquote(path), query, version, Headers(pairs), client, server
-        )
 
 
 class Exchange:

@@ -13,8 +13,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple
 
 from zhengtong.faces.server.negotiation import accepts_gzip, byte_range, matches
 from zhengtong.kernel.baked import (
@@ -40,7 +41,8 @@ DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _HASHED_NAME = re.compile(r"/static/.*\.[0-9a-f]{12,64}\.[a-z0-9]+")
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True)
+class Answer:
     """A complete response: `body`, or else the bytes [start, end) of the file at `file`."""
 
     status: int
@@ -49,6 +51,15 @@ class Answer(NamedTuple):
     file: str | None = None
     start: int = 0
     end: int = 0
+
+    @cached_property
+    def head(self) -> bytes:
+        """The head of an answer with `body` as HTTP/1.1 has it, still without its Date."""
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        if self.status != 304:
+            lines.append(f"content-length: {len(self.body)}")
+        return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 @dataclass(slots=True)

@@ -56,7 +56,7 @@ class Application:
         stream_limit: int = 1000,
         trusted_proxies: Sequence[Network] = (),
     ) -> None:
-        self._baked = baked
+        self.baked = baked
         self._wsgi = wsgi
         self._handlers = sorted((streams or {}).items(), key=lambda item: -len(item[0]))
         self._upload_limit = upload_limit
@@ -66,22 +66,28 @@ class Application:
         self._in_hand = 0
         self._streams = Streams(stream_limit)
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Nothing to prepare: the loop is taken from the running request."""
-
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the threads go; what they still do is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def stop(self) -> None:
         """End all streams, so that a stop need not wait for their readers. On the loop."""
         self._streams.stop()
 
-    def answer_baked(self, scope: Scope, proto: HTTPProtocol) -> bool:
-        """Answer from memory if this is a baked page. Quick, and needs no event loop."""
-        if self._baked is None or scope.method not in ("GET", "HEAD"):
+    def close(self) -> None:
+        """Let the threads go; what they still do is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
+        """Answer one request."""
+        if self._answer_baked(scope, proto):
+            return
+        for prefix, handler in self._handlers:
+            if scope.path.startswith(prefix):
+                await self._stream(handler, scope, proto)
+                return
+        await self._dynamic(scope, proto)
+
+    def _answer_baked(self, scope: Scope, proto: HTTPProtocol) -> bool:
+        if self.baked is None or scope.method not in ("GET", "HEAD"):
             return False
-        answer = self._baked.answer(scope.path, scope.headers.get)
+        answer = self.baked.answer(scope.path, scope.headers.get)
         if answer is None:
             return False
         if answer.file is None:
@@ -93,14 +99,6 @@ class Application:
                 answer.status, answer.headers, answer.file, answer.start, answer.end
             )
         return True
-
-    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
-        """Answer a request whose page the engine has not already found baked."""
-        for prefix, handler in self._handlers:
-            if scope.path.startswith(prefix):
-                await self._stream(handler, scope, proto)
-                return
-        await self._dynamic(scope, proto)
 
     async def _stream(self, handler: StreamHandler, scope: Scope, proto: HTTPProtocol) -> None:
         if scope.method != "GET":

@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zhengtong.faces.server.child import Child
+from zhengtong.faces.server.sockets import ensure_port_free, listening
 
 if TYPE_CHECKING:
     from zhengtong.faces.server.exchange_port import ExchangePort
+    from zhengtong.faces.server.front import Front, Handler
     from zhengtong.faces.server.rsgi import Application
 
 AppFactory = Callable[[], "Application"]
 PortFactory = Callable[["Application"], "ExchangePort"]
-
-
-class PortTaken(OSError):
-    """Another program already listens on the address."""
 
 
 def run_web(
@@ -29,39 +26,57 @@ def run_web(
     host: str,
     port: int,
     *,
+    public: bool = False,
     exchange: PortFactory | None = None,
     grace: float = 1.7,
 ) -> None:
     """Serve what `app_factory` builds until SIGTERM or SIGINT; then return.
 
+    `public` sets a front before the engine, for which baked pages are the main thing.
     `exchange` makes the port for other nodes, which serves the same application.
 
     Runs in the calling process, on its main thread. On the signal, streams end at once, running
     requests have `grace` seconds to finish, and then the process ends whatever they do.
     """
-    from zhengtong.faces.server.engine import Engine  # the supervisor need not hold the engine
+    # The supervisor need not hold the engine.
+    from zhengtong.faces.server.engine import Engine
+    from zhengtong.faces.server.front import Front
 
     _allow_many_descriptors()
     application = app_factory()
-    engine = Engine(application, host, port)
-    nodes = exchange(application) if exchange else None
+    ports: list[Front | ExchangePort] = [exchange(application)] if exchange else []
+    listener = listening(host, port)
+    handler: Handler = application.__rsgi__
+    if public and application.baked is not None:
+        inner = listening("127.0.0.1", 0, shared=False)
+        front = Front(application.baked, listener, inner.getsockname())
+        ports.append(front)
+        handler, listener = front.seen_through(handler), inner
+    engine = Engine(handler, listener)
 
     def stop() -> None:
         deadline = threading.Timer(grace, os._exit, (0,))
         deadline.daemon = True
         deadline.start()
+        application.stop()
         engine.stop()
-        if nodes:
-            nodes.stop()
+        for each in ports:
+            each.stop()
 
     def begin() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             engine.loop.add_signal_handler(number, stop)
-        if nodes:
-            serving.append(engine.loop.create_task(nodes.serve()))
+        serving.extend(engine.loop.create_task(each.serve()) for each in ports)
+
+    async def end() -> None:
+        for each in ports:
+            await each.drained()
 
     serving: list[object] = []  # the loop itself keeps no hold on its tasks
-    engine.run(begin)
+    try:
+        engine.run(begin, end)
+    finally:
+        application.close()
 
 
 def web_children(
@@ -70,6 +85,7 @@ def web_children(
     port: int,
     *,
     web_processes: int = 1,
+    public: bool = False,
     exchange: PortFactory | None = None,
 ) -> list[Child]:
     """The web processes of a node, for its supervisor; they share the port.
@@ -79,20 +95,8 @@ def web_children(
     """
     ensure_port_free(host, port)
     names = ["web"] if web_processes == 1 else [f"web-{n + 1}" for n in range(web_processes)]
-    return [
-        Child(name, lambda: run_web(app_factory, host, port, exchange=exchange)) for name in names
-    ]
-
-
-def ensure_port_free(host: str, port: int) -> None:
-    """Raise PortTaken unless host:port can be had exclusively right now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortTaken(error.errno, f"cannot listen on {host}:{port}") from error
+    serve = lambda: run_web(app_factory, host, port, public=public, exchange=exchange)  # noqa: E731
+    return [Child(name, serve) for name in names]
 
 
 def _allow_many_descriptors(wanted: int = 16_384) -> None:
