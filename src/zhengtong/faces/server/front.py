@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, cast
@@ -57,6 +58,7 @@ class Front:
         self.visitors: dict[str, tuple[str, str]] = {}
         self.stopping = False
         self.empty = asyncio.Event()
+        self.now = time.monotonic
         self._listener = listener
         self._server: asyncio.Server | None = None
         self._date = (-1, b"")
@@ -64,7 +66,6 @@ class Front:
     async def serve(self) -> None:
         """Accept visitors until stopped."""
         loop = asyncio.get_running_loop()
-        self.now = loop.time
         self._server = await loop.create_server(lambda: Visit(self, loop), sock=self._listener)
         while not self.stopping:
             await asyncio.sleep(ROUND)
