@@ -39,7 +39,7 @@ from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
 from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.membership.queries import invitations, rotation
-from zhengtong.kernel.messages import exchange
+from zhengtong.kernel.messages import commands, exchange
 from zhengtong.kernel.messages.facts import decode, encode
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.membership import admit as admit_card
@@ -55,10 +55,12 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.outbox import Lane, post
+from zhengtong.kernel.messages.pieces import FilePiece
 from zhengtong.kernel.messages.roads import queries as roads
 from zhengtong.kernel.messages.routes import Way, way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.attest import prove
+from zhengtong.wire.errors import Refusal
 from zhengtong.wire.keys import NodeCard, NodeKeys
 
 
@@ -394,6 +396,18 @@ def handed(node: str) -> int:
 def refusals() -> list[str]:
     """Why neighbours refused letters of ours."""
     return list(Sent.objects.exclude(refusal="").values_list("refusal", flat=True))
+
+
+def send_again() -> None:
+    """One click on each withheld letter; the pieces of files go with the letter that needs them."""
+    kept = commands.refused().filter(sent__refusal=Refusal.WITHHELD)
+    for letter in kept.exclude(message__kind=FilePiece.kind).order_by("pk"):
+        commands.resend(node_actor({"messages.resend"}), letter.pk)
+
+
+def hold_to(node: str, level: int) -> None:
+    """From now on nothing above this level may go to a neighbour."""
+    Neighbour.objects.filter(name=node).update(ceiling=level)
 
 
 def suspend(node: str, suspended: bool) -> None:

@@ -35,12 +35,14 @@ class Event(StrEnum):
     """What an entry of an evidence log states about a letter.
 
     What people do with it (sign for it, return it, read it, recall it) they say in a letter of
-    their own, whose sending is an entry likewise.
+    their own, whose sending is an entry likewise. A dead letter came and was refused; of one that
+    was withheld only the hash came.
     """
 
     SENT = "sent"
     DELIVERED = "delivered"
     DEAD = "dead"
+    WITHHELD = "withheld"
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,24 @@ def test_a_hop_holds_the_ceilings_and_never_passes_into_the_public_zone(
     assert not any(Arrival.objects.values_list("envelope", flat=True)), "nor is it kept"
 
 
+def test_a_hop_withholds_what_may_not_go_on_any_more_and_tells_the_origin(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    dial(fugou.batch(*fugou.letters(fugou.envelope(to=shenqiu.card))))
+    while sealing.seal_waiting():
+        pass
+    Neighbour.objects.filter(name="shenqiu").update(ceiling=0)
+    (kept,) = given(shenqiu)
+    assert (kept.envelope, bool(kept.withheld)) == (b"", True)
+    take(shenqiu, [kept], Event.WITHHELD)
+    (back,) = given(fugou)
+    opened = open_envelope(back.envelope, fugou.keys, {fugou.node.signing_kid: fugou.node}.get)
+    told = decode(opened.content.kind, unpack(opened.content.body)[0])
+    assert isinstance(told, Carried)
+    find = {shenqiu.card.signing_kid: shenqiu.card}.get
+    assert verify_single(told.entry, told.receipt, find)[1].event is Event.WITHHELD
+
+
 def _above(fugou: Poser, low: Poser) -> bytes:
     """A sender that believes the node to hold more than it may."""
     generous = Poser(fugou.node, low.name)

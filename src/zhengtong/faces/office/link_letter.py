@@ -20,6 +20,7 @@ from zhengtong.kernel.messages.journal import SENT
 from zhengtong.kernel.messages.models import Arrival, Handling, Letter, Message, Neighbour, Receipt
 from zhengtong.ui.formats import file_size
 from zhengtong.ui.pieces import Entry
+from zhengtong.wire.errors import Refusal
 
 MISSING = "没有这封信件。它可能属于另一个节点，请从收发日志进入。"
 
@@ -106,7 +107,7 @@ def _state_of(letter: Any, sent: Any) -> str:
     if sent is None:
         return "waiting"
     if sent.refusal:
-        return "refused"
+        return journal.dead_state(sent.refusal)
     return "delivered" if sent.sequence <= letter.receipted else "underway"
 
 
@@ -119,7 +120,10 @@ def _receipts(node: Neighbour, sent: Any) -> list[Entry]:
     found = Receipt.objects.filter(
         neighbour=node, lane=sent.lane, first__lte=sent.sequence, last__gte=sent.sequence
     )
-    did, tone = ("签名拒收", "bad") if sent.refusal else ("签名确认已存妥", "ok")
+    did, tone = ("签名确认已存妥", "ok")
+    if sent.refusal:
+        withheld = sent.refusal == Refusal.WITHHELD
+        did, tone = "签名确认只收到其哈希" if withheld else "签名拒收", "bad"
     return [
         Entry(receipt.at, node.title, f"{did}（对方时钟）", tone=tone)  # type: ignore[arg-type]
         for receipt in found.order_by("pk")
@@ -139,7 +143,10 @@ def _received(pk: int) -> dict[str, Any]:
     message = Message.objects.filter(pk=found.message).first() if found.message else None
     handlings = list(Handling.objects.filter(message=found.message)) if found.message else []
     entries = [Entry(message.at, message.origin, "办理产生这封信件（对方时钟）")] if message else []
-    if found.refusal:
+    if found.refusal == Refusal.WITHHELD:
+        told = f"只收到第 {found.sequence} 号信件的哈希，发信方没有交出信件"
+        entries.append(Entry(found.at, "本节点", told, tone="bad"))
+    elif found.refusal:
         entries.append(Entry(found.at, "本节点", "拒收这封信件", tone="bad"))
     else:
         entries.append(

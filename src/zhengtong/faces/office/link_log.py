@@ -33,6 +33,7 @@ STATES: dict[str, tuple[str, Tone]] = {
     "underway": ("在途", "info"),
     "delivered": ("已送达", "ok"),
     "refused": ("对方拒收", "bad"),
+    "withheld": ("未交出", "bad"),
     "taken": ("已接收", "ok"),
     "rejected": ("本节点拒收", "bad"),
     "dead": ("处理失败", "bad"),

@@ -27,6 +27,7 @@ from zhengtong.kernel.messages.models import (
     Receipt,
     Sent,
 )
+from zhengtong.wire.errors import Refusal
 
 SENT, RECEIVED = "sent", "received"
 STATES = {
@@ -35,6 +36,7 @@ STATES = {
     "underway": SENT,
     "delivered": SENT,
     "refused": SENT,
+    "withheld": SENT,
     "taken": RECEIVED,
     "rejected": RECEIVED,
     "dead": RECEIVED,
@@ -175,6 +177,7 @@ _RECEIPTED = Exists(
         neighbour=OuterRef("neighbour"), lane=OuterRef("lane"), receipted__gte=OuterRef("sequence")
     )
 )
+_DEAD = Sent.objects.filter(refusal__gt="")
 _TAKEN_WELL = Sent.objects.filter(letter=OuterRef("pk"), refusal="")
 # Asked of each letter as the log is walked from its newest end. A condition on the joined table
 # would have SQLite read all that was ever sent, and sort it.
@@ -183,7 +186,8 @@ SENT_STATES = {
     "stuck": Q(problem__gt=""),
     "underway": Q(Exists(_TAKEN_WELL.filter(~_RECEIPTED))),
     "delivered": Q(Exists(_TAKEN_WELL.filter(_RECEIPTED))),
-    "refused": Q(pk__in=Sent.objects.filter(refusal__gt="").values("letter")),
+    "refused": Q(pk__in=_DEAD.exclude(refusal=Refusal.WITHHELD).values("letter")),
+    "withheld": Q(pk__in=_DEAD.filter(refusal=Refusal.WITHHELD).values("letter")),
 }
 _SENT_FIELDS = (
     "pk created_at neighbour__name neighbour__title lane number message__kind message__subject "
@@ -213,7 +217,7 @@ def _sent_line(row: dict[str, Any]) -> Line:
     if row["problem"]:
         state = "stuck"
     elif row["sent__refusal"]:
-        state = "refused"
+        state = dead_state(row["sent__refusal"])
     elif number is not None:
         state = "delivered" if number <= row["receipted"] else "underway"
     if row["receipt_at"] and row["sent__at"]:
@@ -234,6 +238,11 @@ def _sent_line(row: dict[str, Any]) -> Line:
         row["sent__refusal"] or "",
         row["problem"] or row["sent__refusal_detail"] or "",
     )
+
+
+def dead_state(refusal: str) -> str:
+    """The state of a letter of ours that is dead for this reason."""
+    return "withheld" if refusal == Refusal.WITHHELD else "refused"
 
 
 def _received(asked: Asked, length: int) -> list[Line]:
