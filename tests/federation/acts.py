@@ -43,8 +43,10 @@ from zhengtong.kernel.messages import commands, exchange
 from zhengtong.kernel.messages.facts import decode, encode
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.membership import admit as admit_card
+from zhengtong.kernel.messages.membership import route as add_route
 from zhengtong.kernel.messages.models import (
     Arrival,
+    CarriedReceipt,
     Handling,
     Letter,
     LinkAlarm,
@@ -79,6 +81,25 @@ def organisation(id: str, name: str, node: str, kind: str, number: int) -> str:
 
 def admit(card: dict[str, Any], is_parent: bool) -> None:
     admit_card(node_actor({"messages.admit"}), NodeCard.from_json(card), is_parent=is_parent)
+
+
+def route(card: dict[str, Any], through: str) -> None:
+    """Letters for a node that is no neighbour leave by this one."""
+    add_route(node_actor({"messages.route"}), NodeCard.from_json(card), through=through)
+
+
+def letter_for(node: str) -> int:
+    """The letter with which a document goes to a node, or through this one."""
+    return Letter.objects.get(destination=node, message__kind="documents.dispatched").pk
+
+
+def tamper_carried() -> None:
+    """Somebody changes a bit of every receipt that was carried back to this node."""
+    for row in CarriedReceipt.objects.all():
+        receipt = bytearray(row.receipt)
+        receipt[-1] ^= 1
+        row.receipt = bytes(receipt)
+        row.save(update_fields=["receipt"])
 
 
 def officer(sign_in_name: str, organisation: str, duties: list[str]) -> None:
