@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from tests.federation.city import City, office_id, wait_until
+from tests.federation.city import City, office_id, wait_until, zhengtong
 from tests.federation.desk import Desk
 
-CLERK, LEADER, KEEPER = "省府办办事员", "省府办领导", "省网管"
+CLERK, LEADER, KEEPER, COUNTY = "省府办办事员", "省府办领导", "省网管", "扶沟县办事员"
 
 
 def rows(page: str) -> list[str]:
@@ -17,7 +18,9 @@ def rows(page: str) -> list[str]:
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in found]
 
 
-def test_the_way_of_a_letter_is_shown_until_the_last_node_has_signed(city: City) -> None:
+def test_the_way_of_a_letter_is_shown_until_the_last_node_has_signed(
+    city: City, tmp_path: Path
+) -> None:
     henan = city.site("henan")
     centre = city.site("centre", "henan")
     fugou = city.site("fugou", "centre")
@@ -30,7 +33,7 @@ def test_the_way_of_a_letter_is_shown_until_the_last_node_has_signed(city: City)
     centre.start()
     keeper = Desk(henan, KEEPER)
     to = [str(office_id("扶沟县"))]
-    henan.do("send", clerk=CLERK, leader=LEADER, to=to, title="关于防汛")
+    document = henan.do("send", clerk=CLERK, leader=LEADER, to=to, title="关于防汛")
     letter = henan.do("letter_for", node="fugou")
 
     def shown() -> str:
@@ -52,6 +55,17 @@ def test_the_way_of_a_letter_is_shown_until_the_last_node_has_signed(city: City)
     assert re.search(r"^fugou 收件节点 fugou .* 已收妥 存证日志 fugou/exchange 第 \d+ 条", last)
     assert last.endswith("核验通过")
     assert "已送达" in keeper.page("/links/log/?kind=documents.dispatched")
+
+    for site, clerk in ((henan, CLERK), (fugou, COUNTY)):
+        proof = bytes.fromhex(site.do("export_evidence", clerk=clerk, document=document))
+        path = tmp_path / f"{site.name}.cbor"
+        path.write_bytes(proof)
+        judged = zhengtong("verify", path)
+        assert judged.returncode == 0, judged.stdout
+        assert "henan(henan)发给 fugou" in judged.stdout
+    judged = zhengtong("verify", tmp_path / "henan.cbor")
+    assert re.search(r"  fugou\(fugou\):于.*送达", judged.stdout), "by its own receipt"
+    assert "由 centre(中转节点)签名" in judged.stdout
 
     henan.do("tamper_carried")
     page = shown()

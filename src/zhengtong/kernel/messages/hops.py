@@ -14,7 +14,8 @@ from datetime import datetime
 from django.conf import settings
 
 from zhengtong.kernel.messages.identity import card_of, former_cards, own_keys
-from zhengtong.kernel.messages.models import CarriedReceipt, Neighbour, Receipt, Route, Sent
+from zhengtong.kernel.messages.models import CarriedReceipt, Receipt, Sent
+from zhengtong.kernel.messages.routes import nodes_named
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import FindCard, NodeCard
 from zhengtong.wire.receipts import Entry, Event, Receipts, place_of, single, verify_single
@@ -60,8 +61,7 @@ def hops_of(sent: Sent) -> list[Hop]:
     first, last = sent.neighbour.name, sent.letter.destination
     names = list(dict.fromkeys((first, *(item.node for item in kept), last)))
     names.sort(key=lambda name: name == last)
-    known: list[Neighbour | Route] = [*Route.objects.filter(name__in=names)]
-    known += Neighbour.objects.filter(name__in=names)
+    known = nodes_named(names)
     titles = {row.name: row.title for row in known}
     cards = [card_of(row) for row in known if row.card]
     suites = {card.node: card.crypto for card in cards} | {settings.NODE.name: own_keys().suite}
