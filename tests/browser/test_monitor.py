@@ -41,8 +41,12 @@ def test_the_network_administrator_sees_the_links_and_every_letter(
     assert page.get_by_text("从未联系").or_(page.get_by_text("还没有联系过")).count() >= 1
     desk.shot("monitor-link")
     page.get_by_role("link", name="收发日志").click()
+    page.goto("/links/log/?state=delivered")
     page.locator("[data-row] [data-open]").first.click()
     page.get_by_role("heading", name="全部经过").wait_for()
+    letter = page.url
+    way = page.get_by_role("table", name="信件经过的节点")
+    assert way.get_by_text("核验通过").count() == 1
     desk.shot("monitor-letter")
     page.goto("/links/log/")
     page.get_by_text("查找与筛选").click()
@@ -55,7 +59,7 @@ def test_the_network_administrator_sees_the_links_and_every_letter(
     assert download.value.suggested_filename.endswith(".csv")
 
     page.set_viewport_size({"width": 375, "height": 812})
-    for path in ("/links/", "/links/fugou/", "/links/log/", "/"):
+    for path in ("/links/", "/links/fugou/", "/links/log/", letter, "/"):
         page.goto(path)
         assert overflow(page) == 0, path
     page.goto("/links/")

@@ -39,12 +39,14 @@ from zhengtong.kernel.directory.actors import Actor, node_actor, person_actor
 from zhengtong.kernel.directory.models import Organisation, Person
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.membership.queries import invitations, rotation
-from zhengtong.kernel.messages import exchange
+from zhengtong.kernel.messages import commands, exchange
 from zhengtong.kernel.messages.facts import decode, encode
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.membership import admit as admit_card
+from zhengtong.kernel.messages.membership import route as add_route
 from zhengtong.kernel.messages.models import (
     Arrival,
+    CarriedReceipt,
     Handling,
     Letter,
     LinkAlarm,
@@ -55,10 +57,12 @@ from zhengtong.kernel.messages.models import (
     Sent,
 )
 from zhengtong.kernel.messages.outbox import Lane, post
+from zhengtong.kernel.messages.pieces import FilePiece
 from zhengtong.kernel.messages.roads import queries as roads
 from zhengtong.kernel.messages.routes import Way, way_to
 from zhengtong.kernel.messages.sealing import seal_waiting
 from zhengtong.wire.attest import prove
+from zhengtong.wire.errors import Refusal
 from zhengtong.wire.keys import NodeCard, NodeKeys
 
 
@@ -77,6 +81,25 @@ def organisation(id: str, name: str, node: str, kind: str, number: int) -> str:
 
 def admit(card: dict[str, Any], is_parent: bool) -> None:
     admit_card(node_actor({"messages.admit"}), NodeCard.from_json(card), is_parent=is_parent)
+
+
+def route(card: dict[str, Any], through: str) -> None:
+    """Letters for a node that is no neighbour leave by this one."""
+    add_route(node_actor({"messages.route"}), NodeCard.from_json(card), through=through)
+
+
+def letter_for(node: str) -> int:
+    """The letter with which a document goes to a node, or through this one."""
+    return Letter.objects.get(destination=node, message__kind="documents.dispatched").pk
+
+
+def tamper_carried() -> None:
+    """Somebody changes a bit of every receipt that was carried back to this node."""
+    for row in CarriedReceipt.objects.all():
+        receipt = bytearray(row.receipt)
+        receipt[-1] ^= 1
+        row.receipt = bytes(receipt)
+        row.save(update_fields=["receipt"])
 
 
 def officer(sign_in_name: str, organisation: str, duties: list[str]) -> None:
@@ -394,6 +417,18 @@ def handed(node: str) -> int:
 def refusals() -> list[str]:
     """Why neighbours refused letters of ours."""
     return list(Sent.objects.exclude(refusal="").values_list("refusal", flat=True))
+
+
+def send_again() -> None:
+    """One click on each withheld letter; the pieces of files go with the letter that needs them."""
+    kept = commands.refused().filter(sent__refusal=Refusal.WITHHELD)
+    for letter in kept.exclude(message__kind=FilePiece.kind).order_by("pk"):
+        commands.resend(node_actor({"messages.resend"}), letter.pk)
+
+
+def hold_to(node: str, level: int) -> None:
+    """From now on nothing above this level may go to a neighbour."""
+    Neighbour.objects.filter(name=node).update(ceiling=level)
 
 
 def suspend(node: str, suspended: bool) -> None:

@@ -141,7 +141,7 @@ class Poser:
     def _send(self, letter: Letter) -> None:
         """Chain a letter of ours to those before it, as far as we know them."""
         before = self.chains.get(letter.sequence - 1, bytes(32))
-        digest = self.keys.suite.hash(letter.envelope)
+        digest = letter.withheld or self.keys.suite.hash(letter.envelope)
         head = extended(Head(letter.sequence - 1, before), digest, self.keys.suite.hash)
         self.chains[letter.sequence] = head.chain
 
@@ -150,7 +150,8 @@ class Poser:
         hash = self.node.crypto.hash
         for letter in letters:
             before = Head(letter.sequence - 1, self.told.get(letter.sequence - 1, bytes(32)))
-            self.told[letter.sequence] = extended(before, hash(letter.envelope), hash).chain
+            digest = letter.withheld or hash(letter.envelope)
+            self.told[letter.sequence] = extended(before, digest, hash).chain
 
     def letters(self, *sealed: bytes | Letter, first: int = 1) -> list[Letter]:
         """Envelopes, or letters with what is beside them, under successive numbers of the link."""
@@ -197,7 +198,7 @@ class Poser:
                     signer.node,
                     lane,
                     letter.sequence,
-                    self.node.crypto.hash(letter.envelope),
+                    letter.withheld or self.node.crypto.hash(letter.envelope),
                     datetime.now(UTC),
                     os.urandom(SALT),
                 ).encode()

@@ -5,40 +5,18 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from http.client import HTTPConnection
-from http.cookiejar import CookieJar
-from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
 import psycopg
 import pytest
 
-from tests import build
 from tests.federation.city import City, Site, office_id, wait_until
+from tests.federation.desk import Desk
 from tests.federation.disk import small_disk
-from tests.office.conftest import token
 from zhengtong.kernel.node import load
 
 pytestmark = pytest.mark.long
 
 CLERK, LEADER, KEEPER, COUNTY = "市府办办事员", "市府办领导", "网络管理员", "扶沟县办事员"
-
-
-def _signed_in(site: Site, name: str) -> OpenerDirector:
-    """A browser at the running node, in which this person has signed in."""
-    browser = build_opener(HTTPCookieProcessor(CookieJar()))
-    form = {
-        "name": name,
-        "password": build.PASSWORD,
-        "csrfmiddlewaretoken": token(_page(browser, site, "/sign-in")),
-    }
-    with browser.open(f"http://127.0.0.1:{site.port}/sign-in", urlencode(form).encode()) as answer:
-        assert answer.url.endswith("/"), answer.url
-    return browser
-
-
-def _page(browser: OpenerDirector, site: Site, path: str) -> str:
-    with browser.open(f"http://127.0.0.1:{site.port}{path}") as answer:
-        return str(answer.read().decode())
 
 
 @pytest.mark.soak
@@ -61,20 +39,18 @@ def test_a_county_that_falls_silent_is_missed_and_its_return_is_seen(city: City)
     centre.do("dispatch", clerk=CLERK, document=document)
     centre.do("age_link", node="fugou", minutes=15)
     wait_until(lambda: centre.do("alarms", node="fugou") == ["no_contact"], what="the alarm")
-    keeper = _signed_in(centre, KEEPER)
-    assert "失去联系" in _page(keeper, centre, "/links/")
-    assert "电话询问对方管理员" in _page(keeper, centre, "/links/fugou/")
-    wait_until(
-        lambda: "fugou：长时间没有联系" in _page(keeper, centre, "/"), what="the to-do entry"
-    )
+    keeper = Desk(centre, KEEPER)
+    assert "失去联系" in keeper.page("/links/")
+    assert "电话询问对方管理员" in keeper.page("/links/fugou/")
+    wait_until(lambda: "fugou：长时间没有联系" in keeper.page("/"), what="the to-do entry")
     assert "alarm on the link to fugou: 长时间没有联系" in centre.examine()
 
     fugou.start()
     wait_until(lambda: document in fugou.do("received", clerk=COUNTY))
     wait_until(lambda: centre.do("alarms", node="fugou") == [], what="the alarm to be cleared")
-    assert "失去联系" not in _page(keeper, centre, "/links/")
-    assert "长时间没有联系" not in _page(keeper, centre, "/")
-    assert "已解除的告警" in _page(keeper, centre, "/links/fugou/")
+    assert "失去联系" not in keeper.page("/links/")
+    assert "长时间没有联系" not in keeper.page("/")
+    assert "已解除的告警" in keeper.page("/links/fugou/")
 
 
 def _ready(site: Site) -> tuple[int, str]:

@@ -200,7 +200,7 @@ def test_what_cannot_be_made_is_said(fugou: Poser, carrier: Client) -> None:
     assert "已停用" in post(carrier, "/ferry/export", node="fugou", media="650")
 
 
-def test_a_letter_above_the_neighbours_ceiling_stops_the_disc(
+def test_a_letter_above_the_neighbours_ceiling_is_aboard_as_a_hash_and_named(
     fugou: Poser, carrier: Client
 ) -> None:
     wait_for_a_disc(fugou, 2)
@@ -208,9 +208,27 @@ def test_a_letter_above_the_neighbours_ceiling_stops_the_disc(
     post(carrier, "/ferry/export", node="fugou", media="650")
     ferry.work()
     voyage = Voyage.objects.get()
-    assert voyage.state == State.LOST
-    assert not list(ferry.folder_of(voyage).iterdir())
-    assert "最高只能接收“公开”信息" in carrier.get("/ferry/").content.decode()
+    assert (voyage.state, voyage.letters, voyage.level) == (State.MADE, 2, 0)
+    (volume,) = ferry.folder_of(voyage).iterdir()
+    assert [letter.envelope for letter in aboard(fugou, volume)] == [b"", b""]
+    page = carrier.get(f"/ferry/{voyage.pk}").content.decode()
+    assert "没有交出的信件" in page
+    for words in ("第 1 号", "第 2 号", "信件密级高于收信节点的最高密级"):
+        assert words in page
+
+
+def aboard(fugou: Poser, volume: Path) -> list[Letter]:
+    """The letters on a volume, as its receiver finds them."""
+    data, find = volume.read_bytes(), {fugou.node.signing_kid: fugou.node}.get
+    opened = open_volume(
+        lambda start, length: data[start : start + length],
+        len(data),
+        find,
+        receiver="fugou",
+        ceiling=0,
+    )
+    batches = [fugou.read(batch) for batch in opened.batches(fugou.keys)]
+    return [letter for batch in batches for letter in batch.letters]
 
 
 # ── bringing a disc ──

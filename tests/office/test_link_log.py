@@ -40,6 +40,7 @@ def week(db: None) -> dict[str, Any]:
     now = moment.now()
     fugou, shenqiu = links.link("fugou"), links.link("shenqiu")
     links.standing_at(fugou, lane=2, sealed=3, receipted=2)
+    links.standing_at(shenqiu, lane=2, sealed=2, receipted=2)
     dead = links.message("portal.baked", origin="shenqiu")
     Handling.objects.create(message=dead, reaction="portal.reactions.x", dead=True, error="出错了")
     made = {
@@ -47,8 +48,10 @@ def week(db: None) -> dict[str, Any]:
         "stuck": links.letter(shenqiu, at=now - 2 * MINUTE, problem="oversized: 9 bytes"),
         "underway": links.letter(fugou, number=3, at=now - 3 * MINUTE),
         "delivered": links.letter(fugou, number=1, at=now - 4 * MINUTE, sealed=now - 4 * MINUTE),
+        "forwarded": _beyond(links.letter(shenqiu, number=2, at=now - 4.5 * MINUTE)),
         "refused": links.letter(fugou, number=2, at=now - 5 * MINUTE, refusal="clock"),
         "taken": links.arrival(fugou, 1, about=links.message(), at=now - 6 * MINUTE),
+        "withheld": links.letter(shenqiu, number=1, at=now - 5.5 * MINUTE, refusal="withheld"),
         "rejected": links.arrival(shenqiu, 7, refusal="unsigned", at=now - 7 * MINUTE),
         "dead": links.arrival(shenqiu, 8, about=dead, at=now - 8 * MINUTE),
     }
@@ -56,13 +59,21 @@ def week(db: None) -> dict[str, Any]:
     return made
 
 
+def _beyond(letter: Letter) -> Letter:
+    """It is for a node behind the neighbour."""
+    Letter.objects.filter(pk=letter.pk).update(destination="xihua")
+    return letter
+
+
 def test_every_letter_is_shown_newest_first_with_its_state(
     desk: Desk, week: dict[str, Any]
 ) -> None:
     client = desk(build.person(build.office().organisation, READER))
     page = client.get("/links/log/").content.decode()
-    assert lines(page) == [*["发出：公文"] * 5, "收到：公文", "收到：附件分块", "收到：上网回报"]
-    words = "待封装 不能封装 在途 已送达 对方拒收 已接收 本节点拒收 处理失败".split()
+    assert lines(page) == [*["发出：公文"] * 7, "收到：公文", "收到：附件分块", "收到：上网回报"]
+    words = (
+        "待封装 不能封装 在途 已送达 已到中转节点 被拒收 未交出 已接收 本节点拒收 处理失败".split()
+    )
     found = [page.index(f"</span>{word}</span>") for word in words]
     assert found == sorted(found)
     for said in ("特急", "3 秒", "双方时钟相差过大", "来件没有签名", "600 字节", "oversized"):
@@ -84,11 +95,11 @@ def test_filters_narrow_and_words_find(desk: Desk, week: dict[str, Any]) -> None
     def shown(**asked: str) -> int:
         return len(lines(client.get("/links/log/", asked).content.decode()))
 
-    assert shown(neighbour="shenqiu") == 3
+    assert shown(neighbour="shenqiu") == 5
     assert shown(direction="received") == 3
     assert shown(kind="portal.baked") == 1
     assert shown(since=f"{today + timedelta(days=1)}") == 0
-    assert shown(until=f"{today}") == shown(since=f"{today - timedelta(days=1)}") == 8
+    assert shown(until=f"{today}") == shown(since=f"{today - timedelta(days=1)}") == 10
     assert shown(until=f"{today - timedelta(days=2)}") == 0
     assert shown(q="3") >= 1, "by its number"
     assert shown(q=str(week["waiting"].message_id)) == 1
@@ -196,7 +207,7 @@ def test_the_table_is_one_that_a_spreadsheet_can_open(desk: Desk, week: dict[str
     assert [row["状态"] for row in rows[:3]] == ["待封装", "不能封装", "在途"]
     assert rows[1]["原因"] == "'=HYPERLINK(1),\n二"
     assert rows[3]["时延（秒）"] == "3.000"
-    assert len(rows) == 8
+    assert len(rows) == 10
     assert len(list(csv.reader(io.StringIO(export(client, "?direction=received"))))) == 4
 
 
@@ -218,11 +229,36 @@ def test_a_letters_page_tells_its_whole_history(desk: Desk, week: dict[str, Any]
     assert "来件没有签名" in page("received", "rejected")
     assert client.get("/links/log/sent/999999/").status_code == 404
 
+    withheld = page("sent", "withheld")
+    assert "信件密级高于收信节点的最高密级" in withheld and ">重发</button>" in withheld
+    hashed = links.arrival(Neighbour.objects.get(name="fugou"), 2, refusal="withheld")
+    taken = client.get(f"/links/log/received/{hashed.pk}/").content.decode()
+    assert "只收到第 2 号信件的哈希，发信方没有交出信件" in taken
+
     refused = page("sent", "refused")
     assert "双方时钟相差过大" in refused and "签名拒收" in refused
     form = {"csrfmiddlewaretoken": token(refused), "back": f"/links/log/sent/{week['refused'].pk}/"}
     again = client.post(f"/links/resend/{week['refused'].pk}", form, follow=True).content.decode()
     assert "已重新发出。" in again and "重新发出的信件" in again and ">重发</button>" not in again
+
+
+def test_the_way_of_a_letter_is_told_as_far_as_it_is_known_here(
+    desk: Desk, week: dict[str, Any]
+) -> None:
+    client = desk(build.person(build.office().organisation, READER))
+
+    def page(letter: Letter) -> str:
+        return client.get(f"/links/log/sent/{letter.pk}/").content.decode()
+
+    assert "还没有任何节点的回执" in page(week["underway"])
+    assert "送达路径" not in page(week["waiting"]), "it has no number yet"
+    assert "由其转送" not in page(week["delivered"])
+    forwarded = page(week["forwarded"])
+    assert "收件节点“xihua”是否收到尚不能证明" in forwarded
+    through = links.message(origin="henan")
+    passed_on = page(_beyond(links.letter(week["underway"].neighbour, number=4, about=through)))
+    assert "本节点只转送这封信件" in passed_on and "送回来源节点 henan" in passed_on
+    assert "收件节点" not in passed_on, "its receipt never comes here"
 
 
 def test_only_the_administrators_of_the_network_look_at_the_log(

@@ -247,3 +247,22 @@ def test_refusals_come_back_with_their_reason(road: Road) -> None:
         lambda: centre.do("heard", origin=COUNTY, mark="later") == {"1": [0, 1, 2]},
         "what was refused as a batch",
     )
+
+
+def test_a_lowered_ceiling_stops_no_lane(road: Road) -> None:
+    """What had its number when the ceiling was lowered goes as a mere hash; all else arrives."""
+    centre, county, _ = sites(road)
+    met(road)
+    centre.do("hold_to", node=COUNTY, level=0)
+    for lane in LANES:
+        centre.do("post_lane", node=COUNTY, lane=lane, number=2, mark="secret", level=1)
+        centre.do("post_lane", node=COUNTY, lane=lane, number=3, mark="plain", level=0)
+    await_(road, lambda: in_order(county, "centre", "plain", 3), "what may still go")
+    await_(road, lambda: centre.do("handed", node=COUNTY) == 0, "the receipts")
+    assert centre.do("refusals").count("withheld") == 2 * len(LANES)
+    assert county.do("heard", origin="centre", mark="secret") == {}
+    assert centre.do("alarms", node=COUNTY) == county.do("alarms", node="centre") == []
+
+    centre.do("hold_to", node=COUNTY, level=2)
+    centre.do("send_again")
+    await_(road, lambda: in_order(county, "centre", "secret", 2), "what was sent again")

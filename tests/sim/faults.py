@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tests.sim.node import Node
+from tests.sim.node import CEILING, Node
 from tests.sim.world import DAY, HOUR, MINUTE, Wire, World
 
 
@@ -29,6 +29,7 @@ class Faults:
     jumps: float = 0.0
     restores: float = 0.0
     rotations: float = 0.0
+    ceilings: float = 0.0
 
 
 NONE = Faults()
@@ -60,6 +61,7 @@ def schedule(
         _often(world, faults.restores, until, partial(_lose, world, node))
         _often(world, faults.rotations, until, node.change_keys)
         _often(world, faults.jumps, until, partial(_jump, world, node))
+        _often(world, faults.ceilings, until, partial(_lower, world, node))
     world.at(until - world.now, _calm, world, nodes, wires)
 
 
@@ -112,6 +114,14 @@ def _jump(world: World, node: Node) -> None:
     node.skew = world.chance.choice([-HOUR, -MINUTE, 5 * MINUTE, HOUR, 30 * DAY])
     world.note("clock jump", node.name, node.skew)
     world.at(_length(world), setattr, node, "skew", 0.0)
+
+
+def _lower(world: World, node: Node) -> None:
+    """For a while no letter of the office may go to one of the neighbours."""
+    peer = world.chance.choice([*node.store.peers])
+    world.note("ceiling lowered", node.name, peer)
+    node.hold_to(peer, 0)
+    world.at(_length(world), node.hold_to, peer, CEILING)
 
 
 def _lose(world: World, node: Node) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
 from tests.sim.node import Document, Node
 from zhengtong.wire import merkle
-from zhengtong.wire.errors import WireError
+from zhengtong.wire.envelope import read_header
+from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.intake import LETTERS_LOST
 from zhengtong.wire.link import Held
 from zhengtong.wire.receipts import Event, verify
@@ -65,11 +67,14 @@ def _unfinished(nodes: list[Node]) -> Iterator[str]:
                 yield f"{node.name} lacks receipts of {other.name} in lane {row.lane}"
 
 
-def _dead(node: Node) -> set[object]:
-    """Letters refused one by one would be named here; the office writes none that is."""
-    refused = [key for key, row in node.store.outgoing.items() if row.dead]
-    assert not refused, f"{node.name}: honest letters {refused} were refused"
-    return set()
+def _dead(node: Node) -> set[UUID]:
+    """What was withheld from a neighbour whose ceiling was lowered; nothing else is refused."""
+    kept = set[UUID]()
+    for key, row in node.store.outgoing.items():
+        if row.dead:
+            assert row.dead.code is Refusal.WITHHELD, f"{node.name}: {key} was refused"
+            kept.add(read_header(row.envelope).message_id)
+    return kept
 
 
 def _forgotten(node: Node, document: Document) -> bool:
@@ -100,9 +105,7 @@ def _receipts(node: Node) -> Iterator[str]:
 def _named(node: Node, held: Held) -> dict[int, bytes]:
     _, entries = verify(held.body, node.store.neighbours())
     return {
-        entry.sequence: entry.envelope_hash
-        for entry in entries
-        if entry.event in (Event.DELIVERED, Event.DEAD)
+        entry.sequence: entry.envelope_hash for entry in entries if entry.event is not Event.SENT
     }
 
 

@@ -152,6 +152,15 @@ class Node:
             for ring in self.on_mail.values():
                 ring()
 
+    def hold_to(self, peer: str, level: int) -> None:
+        """People lower or raise the ceiling of a neighbour."""
+        with suppress(Down, DiskFull):
+            self.do(self._hold_to, peer, level)
+
+    def _hold_to(self, peer: str, level: int) -> None:
+        with self.store.transaction():
+            self.store.peers[peer] = replace(self.store.peers[peer], ceiling=level)
+
     def _message(self) -> UUID:
         return UUID(bytes=self.world.chance.randbytes(16))
 

@@ -21,6 +21,9 @@ PLANS = {
     "keys that change": replace(
         SHORT, days=1, documents=12, faults=replace(SHORT.faults, restores=0, rotations=4)
     ),
+    "ceilings that are lowered": replace(
+        SHORT, ferries=5, days=1, documents=12, faults=replace(SHORT.faults, ceilings=6)
+    ),
     "nothing but restores": replace(
         SHORT, ferries=5, days=1, documents=12, faults=replace(NONE, restores=6, jitter=0.3)
     ),

@@ -25,6 +25,7 @@ PARTS = {
     "three nodes, a bad quarter of a day": 12,
     "slow one-way roads": 6,
     "nothing but restores": 4,
+    "ceilings that are lowered": 1,
     "keys that change": 1,
 }
 """Of each plan so many times SEEDS; `make soak` plays thousands more, and whole cities."""
@@ -38,6 +39,16 @@ def test_nothing_is_lost_or_repeated_or_hidden(plan: str, part: int) -> None:
         run = play(seed, PLANS[plan])
         assert not run.problems, repeat(run)
         assert run.world.counts["crash"] + run.world.counts["lost"] > 0
+
+
+def test_what_a_lowered_ceiling_keeps_back_is_dead_and_holds_up_nothing() -> None:
+    run = play(3, PLANS["ceilings that are lowered"])
+    assert not run.problems, repeat(run)
+    rows = [row for node in run.nodes for row in node.store.outgoing.values()]
+    kept = [row for row in rows if row.dead]
+    assert kept and len(kept) < len(rows) / 2
+    came = {entry.digest for node in run.nodes for entry in node.inbox.values()}
+    assert not came & {row.mark.digest for row in kept}
 
 
 @pytest.mark.parametrize("seed", range(2))

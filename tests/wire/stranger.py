@@ -212,7 +212,9 @@ def batch(data: bytes, cards: Cards, receiver: str) -> tuple[dict[str, Any], dic
     need(h(body) == said["body"] and said["receiver"] == receiver)
     fields = decode(body)
     for letter in fields["letters"]:
-        if len(letter) == 3:
+        if letter[1] is None:
+            need(len(letter) == 3 and len(letter[2]) == 32)
+        elif len(letter) == 3:
             size, letter[2] = letter[2], rest[: letter[2]]
             rest = rest[size:]
             need(len(letter[2]) == size >= 1)
@@ -225,6 +227,11 @@ def batch(data: bytes, cards: Cards, receiver: str) -> tuple[dict[str, Any], dic
         need(1 <= begin <= last and numbers in ([], [last + 1]))
         need(said["sent"][0] == last + len(numbers))
     return said, fields
+
+
+def digest_of(letter: list[Any]) -> bytes:
+    """The envelope hash of a letter in a batch; of one that was withheld it is all there is."""
+    return bytes(letter[2]) if letter[1] is None else h(letter[1])
 
 
 # §10 Log

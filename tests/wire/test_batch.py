@@ -64,7 +64,12 @@ def some_batches(draw: st.DrawFn) -> Batch:
             version=draw(st.text(max_size=40)),
             epoch=draw(epochs),
         ),
-        letters=tuple(Letter(first + i, envelope) for i, envelope in enumerate(envelopes)),
+        letters=tuple(
+            Letter(first + i, b"", withheld=draw(st.binary(min_size=32, max_size=32)))
+            if draw(st.booleans())
+            else Letter(first + i, envelope)
+            for i, envelope in enumerate(envelopes)
+        ),
         receipts=draw(st.none() | st.binary(max_size=200)),
         refusals=tuple(
             draw(
@@ -93,6 +98,13 @@ def test_a_batch_arrives_as_it_was_sent(sent: Batch) -> None:
     read = decode_batch(encode_batch(sent, CITY), find_card, receiver="fugou")
     standing = replace(read.standing, body_hash=b"")
     assert replace(read, standing=standing, signed=b"") == sent
+
+
+def test_what_takes_a_letters_place_is_a_hash_and_nothing_else() -> None:
+    said = batch(letters=(Letter(12, b"", withheld=bytes(31)),))
+    assert refusal_of(encode_batch(said, CITY)) is Refusal.MALFORMED
+    said = batch(letters=(Letter(12, b"", b"beside it", bytes(32)),))
+    assert refusal_of(encode_batch(said, CITY)) is Refusal.MALFORMED
 
 
 HEADS = {12: Head(12, bytes(32)), 13: Head(13, bytes(32))}

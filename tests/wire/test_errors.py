@@ -18,4 +18,4 @@ def test_every_refusal_is_explained(code: Refusal) -> None:
 
 
 def test_no_two_refusals_say_the_same() -> None:
-    assert len({code.explanation.zh for code in Refusal}) == len(Refusal) == 20
+    assert len({code.explanation.zh for code in Refusal}) == len(Refusal) == 21

@@ -25,8 +25,10 @@ from tests.wire.builders import (
     SHENQIU,
     content,
     dated_evidence,
+    entry,
     evidence,
     node,
+    receipts,
     sealed,
     seeded,
 )
@@ -40,6 +42,7 @@ from zhengtong.wire.evidence import (
     Evidence,
     EvidenceFile,
     EvidenceLetter,
+    EvidenceReceipt,
     Part,
     name_of,
     pack,
@@ -48,6 +51,7 @@ from zhengtong.wire.evidence import (
 from zhengtong.wire.evidence_check import verify
 from zhengtong.wire.findings import Report, Verdict
 from zhengtong.wire.keys import NodeCard, NodeKeys
+from zhengtong.wire.receipts import Event, single
 from zhengtong.wire.verifier import main, print_report
 
 WHOLE = evidence()
@@ -265,6 +269,24 @@ def test_a_hops_receipt_is_no_delivery() -> None:
     assert report.ok
     assert "shenqiu(中转节点)" in said(report, Verdict.PROVEN)
     assert "第1封信没有 fugou 的送达回执" in said(report, Verdict.UNPROVEN)
+
+
+def test_a_letter_that_was_withheld_is_said_to_be_so() -> None:
+    """Both ends sign the sequence, and the county that only the hash came: this is no delivery."""
+    digest = WHOLE.spans[0].hashes[0]
+    kept = receipts(entry(12, Event.WITHHELD, digest), before=5)
+    receipt = EvidenceReceipt(kept.entries[0], single(kept, 0, FUGOU_CARD.crypto))
+    changed = dataclasses.replace(WHOLE, letters=WHOLE.letters[:1], receipts=(receipt,))
+    report = verify(pack(changed))
+    assert report.ok
+    proven, open_ = said(report, Verdict.PROVEN), said(report, Verdict.UNPROVEN)
+    assert "没有交出,只收到其哈希" in proven
+    assert "of number 12 only the hash was handed over" in proven
+    assert "delivery receipt" not in open_
+    summary = "\n".join(f"{item.zh} / {item.en}" for item in report.summary)
+    assert "发信方没有交出这封信" in summary and "only its hash came" in summary
+    assert "这封信只以哈希列入" in summary
+    assert "送达" not in summary
 
 
 def test_names_in_the_file_cannot_steer_the_terminal() -> None:

@@ -201,6 +201,11 @@ def test_standings_and_batches(v: Vectors) -> None:
     assert said["sent"] == [1, stranger.extend(bytes(32), stranger.h(envelope))]
     said, body = stranger.batch(octets(batches["letters_lost"]), v.known, "fugou")
     assert (said["epoch"], said["lost"], body["letters"][0][0]) == (1, [9, 12], 13)
+    said, body = stranger.batch(octets(batches["withheld"]), v.known, "fugou")
+    kept, other = body["letters"]
+    assert (kept[:2], said["high"]) == ([1, None], 2)
+    chain = stranger.extend(bytes(32), stranger.digest_of(kept))
+    assert said["sent"] == [2, stranger.extend(chain, stranger.digest_of(other))]
     with pytest.raises(stranger.Wrong):
         stranger.batch(octets(batches["full"]), v.known, "shenqiu")
 

@@ -23,6 +23,8 @@ MAX_BATCH = 8 * 1024 * 1024
 MAX_REFUSALS = 200
 MAX_DETAIL = 500
 MAX_PROOF = 128
+HASH = 32
+"""Bytes of a hash, in either suite."""
 MAX_ROOM = MAX_BATCH - MAX_RECEIPTS - 128 * 1024
 """Bytes of a batch that letters may fill."""
 MAX_BULKS = 64 * 1024 * 1024
@@ -33,17 +35,20 @@ MAX_BULKS = 64 * 1024 * 1024
 class Letter:
     """An envelope and its place in the gap-free sequence of its lane (from 1).
 
-    `bulk` is what travels beside it, sealed, and is named by its header.
+    `bulk` is what travels beside it, sealed, and is named by its header. `withheld` is the hash of
+    an envelope that stays here, because its level is above what the receiver may have: it takes the
+    letter's place, so that the sequence goes on.
     """
 
     sequence: int
     envelope: bytes
     bulk: Beside = b""
+    withheld: bytes = b""
 
     @property
     def size(self) -> int:
         """Bytes that it takes in a batch."""
-        return len(self.envelope) + len(self.bulk) + 16
+        return len(self.envelope) + len(self.withheld) + len(self.bulk) + 16
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,8 @@ def _check_order(batch: Batch) -> None:
 
 
 def _written(letter: Letter) -> list[Any]:
+    if letter.withheld:
+        return [letter.sequence, None, letter.withheld]
     sizes = [len(letter.bulk)] if letter.bulk else []
     return [letter.sequence, letter.envelope, *sizes]
 
@@ -207,6 +214,11 @@ def _read_letters(items: list[Any], rest: bytes, beside: Read | None) -> tuple[L
     letters, at, limit = [], 0, MAX_BATCH if beside is None else MAX_BULKS
     for item in items:
         fields = Fields(item, "letter")
+        number, envelope = fields.number(0), fields.octets_or_none(1)
+        if envelope is None:
+            letters.append(Letter(number, b"", withheld=fields.octets(2, HASH)))
+            fields.end()
+            continue
         size = fields.number(2, limit) if 2 in fields else 0
         if 2 in fields and not size:
             raise WireError(Refusal.MALFORMED, "letter: nothing beside it, and said so")
@@ -215,7 +227,7 @@ def _read_letters(items: list[Any], rest: bytes, beside: Read | None) -> tuple[L
             bulk = Coming(size, beside)
         elif len(bulk) < size:
             raise WireError(Refusal.TRUNCATED, f"{len(bulk)} bytes where {size} were announced")
-        letters.append(Letter(fields.number(0), fields.octets(1), bulk))
+        letters.append(Letter(number, envelope, bulk))
         fields.end()
         at += size
         limit -= size

@@ -19,6 +19,7 @@ class Refusal(StrEnum):
     OVERSIZED = "oversized"
     UNKNOWN_KIND = "unknown_kind"
     ABOVE_CEILING = "above_ceiling"
+    WITHHELD = "withheld"
     MALFORMED = "malformed"
     UNDECRYPTABLE = "undecryptable"
     CLOCK = "clock"
@@ -133,6 +134,12 @@ _EXPLANATIONS = {
         "The level is above the ceiling of a node involved",
         "请改用获准处理该密级的渠道",
         "Use a channel accredited for that level",
+    ),
+    Refusal.WITHHELD: Explanation(
+        "信件密级高于收信节点的最高密级,发信方没有交出信件,只交出其哈希",
+        "The level is above the receiver's ceiling: its sender kept it and gave only its hash",
+        "收信节点的最高密级允许后重发,或改用获准处理该密级的渠道",
+        "Send it again once the receiver's ceiling allows it, or use an accredited channel",
     ),
     Refusal.MALFORMED: Explanation(
         "来件格式不符合协议",

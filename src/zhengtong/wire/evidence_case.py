@@ -66,12 +66,18 @@ class Case:
         self.cards: dict[bytes, NodeCard] = {}
         self.letters: list[JudgedLetter] = []
         self.delivered: dict[tuple[int, str], datetime] = {}
+        self.withheld: dict[tuple[int, str], datetime] = {}
         self.signed_for: dict[tuple[int, str], datetime] = {}
         self.stretches: list[Stretch] = []
         self.dated: list[Dated] = []
 
     def card_of(self, node: str) -> NodeCard | None:
         return next((card for card in self.cards.values() if card.node == node), None)
+
+    def is_withheld(self, letter: JudgedLetter) -> bool:
+        """Whether somebody has signed that only its hash came, and nobody that it came later."""
+        kept = {place for place in self.withheld if place[0] == letter.number}
+        return bool(kept - self.delivered.keys())
 
     def letter_of(self, envelope_hash: bytes) -> JudgedLetter | None:
         same = (item for item in self.letters if item.verified.envelope_hash == envelope_hash)

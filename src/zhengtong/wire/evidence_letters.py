@@ -15,6 +15,10 @@ EVENTS = {
     Event.SENT: ("发出", "sent"),
     Event.DELIVERED: ("送达", "delivered"),
     Event.DEAD: ("判为无法投递", "declared undeliverable"),
+    Event.WITHHELD: (
+        "没有交出,只收到其哈希",
+        "withheld by its sender, of which only the hash came,",
+    ),
 }
 
 
@@ -130,6 +134,8 @@ def _match_receipt(case: Case, where: Name, entry: Entry, letter: JudgedLetter) 
     place = letter.number, entry.by
     if entry.event is Event.DELIVERED:
         case.delivered.setdefault(place, entry.at)
+    elif entry.event is Event.WITHHELD:
+        case.withheld.setdefault(place, entry.at)
     zh, en = EVENTS[entry.event]
     hop = ("", "") if final else ("(中转节点)", " (a hop)")
     case.proven(
@@ -177,11 +183,14 @@ def list_unanswered(case: Case) -> None:
     for letter in case.letters:
         where = name_of(Part.ENVELOPE, str(letter.number))
         for node in letter.verified.header.destinations:
-            if (letter.number, node) not in case.delivered:
+            place = letter.number, node
+            if place in case.withheld and place not in case.delivered:
+                continue  # its receipt says why there is neither
+            if place not in case.delivered:
                 case.unproven(
                     where, f"没有 {node} 的送达回执", f"has no delivery receipt of {node}"
                 )
-            if not letter.signs and (letter.number, node) not in case.signed_for:
+            if not letter.signs and place not in case.signed_for:
                 case.unproven(
                     where, f"没有 {node} 的签收证明", f"has no proof that {node} signed for it"
                 )

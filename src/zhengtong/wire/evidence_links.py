@@ -59,14 +59,30 @@ def _judge_span(
             where, "没有双方签名的序列声明", "lacks the signed standing of one of its ends"
         )
         return
+    zh, en = _kept(case, span.hashes[: last - span.first + 1], span.first)
     agreed = frozenset(span.hashes[: last - span.first + 1])
     case.stretches.append(Stretch(span.sender, span.receiver, span.first, last, agreed))
     case.proven(
         where,
         f"中 {span.sender} 发往 {span.receiver} 的第 {span.first} 至 {last} 号,双方签名一致:"
-        "其间没有缺漏、替换、改动或换序",
+        f"其间没有缺漏、替换、改动或换序{zh}",
         f"is signed alike by {span.sender} and {span.receiver}: between numbers {span.first} "
-        f"and {last} nothing is missing, replaced, altered or reordered",
+        f"and {last} nothing is missing, replaced, altered or reordered{en}",
+    )
+
+
+def _kept(case: Case, hashes: Sequence[bytes], first: int) -> tuple[str, str]:
+    """Which of these numbers stand for a letter of this file that its sender did not hand over."""
+    kept = [
+        str(number)
+        for number, digest in enumerate(hashes, first)
+        if (letter := case.letter_of(digest)) and case.is_withheld(letter)
+    ]
+    if not kept:
+        return "", ""
+    return (
+        f";但第 {'、'.join(kept)} 号只以哈希列入,信件没有交出",
+        f"; but of number {', '.join(kept)} only the hash was handed over, not the letter",
     )
 
 

@@ -40,6 +40,12 @@ def _arrived(case: Case, letter: JudgedLetter) -> Iterator[Said]:
         card = case.card_of(node)
         name, place = who(card) if card else node, (letter.number, node)
         delivered, signed = case.delivered.get(place), case.signed_for.get(place)
+        if not delivered and (kept := case.withheld.get(place)):
+            yield Said(
+                f"  {name}:发信方没有交出这封信,于{when(kept)}只收到其哈希",
+                f"  {node}: its sender withheld it; only its hash came, {when(kept)}",
+            )
+            continue
         yield Said(
             f"  {name}:"
             + (f"于{when(delivered)}送达" if delivered else "送达未证明")
@@ -54,10 +60,13 @@ def _whole(case: Case, letter: JudgedLetter) -> Said:
     around = [item for item in case.stretches if letter.verified.envelope_hash in item.hashes]
     if not around:
         return Said("  链路有无缺漏:未证明", "  whether anything is missing on its link: not shown")
+    kept = case.is_withheld(letter)
     zh = ";".join(f"{i.sender}→{i.receiver} 第{i.first}至{i.last}号" for i in around)
     en = "; ".join(f"{i.sender}→{i.receiver} numbers {i.first} to {i.last}" for i in around)
     return Said(
-        f"  链路无缺漏:{zh},双方签名一致", f"  nothing is missing on its link: {en}, signed by both"
+        f"  链路无缺漏:{zh},双方签名一致" + (";这封信只以哈希列入" if kept else ""),
+        f"  nothing is missing on its link: {en}, signed by both"
+        + ("; of this letter only the hash" if kept else ""),
     )
 
 

@@ -203,6 +203,8 @@ class Exchange:
         peer.require_standing()
         epoch, log = self.store.log()
         letters, lost, state = self._going(peer, state, room or MAX_BATCH)
+        if kept := [letter.sequence for letter in letters if letter.withheld]:
+            self.store.withhold(name, lane, kept)
         issued, refusals, state = self._receipts(state, epoch, log)
         if refusing:
             refusals = (*refusals, Refused(WHOLE_BATCH, refusing.code, refusing.detail))

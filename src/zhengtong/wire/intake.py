@@ -5,7 +5,7 @@ Every letter is logged before it is receipted, and takes its number whatever bec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -54,7 +54,7 @@ class Intake:
         dead = tuple(
             batch.refused(entry.sequence) or Refused(entry.sequence, Refusal.MALFORMED, "")
             for entry in entries
-            if entry.event is Event.DEAD
+            if entry.event is not Event.DELIVERED
         )
         newest = max(entry.at for entry in entries)
         self.store.hold(state.peer, state.lane, Held(first, last, newest, batch.receipts, dead))
@@ -112,7 +112,7 @@ class Intake:
         errors |= {item.letter.sequence: item.error for item in fresh if item.error}
         entries = [
             Entry(
-                Event.DEAD if item.letter.sequence in errors else Event.DELIVERED,
+                _event(item, errors),
                 self.node,
                 state.peer,
                 self.node,
@@ -131,3 +131,9 @@ class Intake:
             for error in [errors.get(item.letter.sequence)]
         ]
         self.store.take(state.peer, state.lane, arrived)
+
+
+def _event(item: Incoming, errors: Mapping[int, WireError]) -> Event:
+    if item.letter.withheld:
+        return Event.WITHHELD
+    return Event.DEAD if item.letter.sequence in errors else Event.DELIVERED

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from zhengtong.wire.batch import MAX_LETTERS, Letter, Refused
 from zhengtong.wire.envelope import Opened, Verified
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.keys import NodeCard
+from zhengtong.wire.keys import TOP_LEVEL, NodeCard
 from zhengtong.wire.merkle import Hash
 from zhengtong.wire.standing import NO_LETTER, NOT_SEEN, Head, Standing, Witnessed
 
@@ -97,7 +97,7 @@ class Peer:
     `met`: the two have exchanged batches since either was set up or restored; nothing is numbered
     before. `former`: cards it had before it changed keys, whose signatures still hold. `patient`:
     its road may take days. `endless`: it takes any number of letters at once. `witnessed`: how far
-    it has cosigned our log.
+    it has cosigned our log. `ceiling`: the highest level that may be handed to it.
     `cosigned`: our newest line under its log's checkpoint, as it travels.
     """
 
@@ -112,6 +112,7 @@ class Peer:
     seen: Seen = NO_LOG
     witnessed: Witnessed = NOT_SEEN
     cosigned: bytes | None = None
+    ceiling: int = TOP_LEVEL
 
     def require_standing(self) -> None:
         """Raises WireError (expelled, suspended) unless we exchange with this neighbour."""

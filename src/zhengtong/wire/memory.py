@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from zhengtong.wire.batch import Batch, Letter, Refused
-from zhengtong.wire.envelope import Opened
+from zhengtong.wire.envelope import Opened, read_header
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.keys import FindCard
+from zhengtong.wire.keys import TOP_LEVEL, FindCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Owed, Peer
 from zhengtong.wire.log import Log
 from zhengtong.wire.merkle import Hash
@@ -225,8 +225,19 @@ class MemoryStore:
             if len(found) == limit:
                 break
             if row := self.outgoing.get((peer, lane, number)):
-                found.append(Letter(number, row.envelope))
+                found.append(self._letter(number, row, self.peer(peer).ceiling))
         return found
+
+    def _letter(self, number: int, row: Outgoing, ceiling: int) -> Letter:
+        if ceiling < TOP_LEVEL and read_header(row.envelope).level > ceiling:
+            return Letter(number, b"", withheld=row.mark.digest)
+        return Letter(number, row.envelope)
+
+    def withhold(self, peer: str, lane: int, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            dead = Refused(number, Refusal.WITHHELD, "")
+            key = peer, lane, number
+            self.outgoing[key] = replace(self.outgoing[key], dead=dead)
 
     def sent(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
         return self._marks(self.outgoing, peer, lane, first, last)
@@ -256,10 +267,11 @@ class MemoryStore:
     def hold(self, peer: str, lane: int, held: Held) -> None:
         for number in range(held.first, held.last + 1):
             self.held[peer, lane, number] = held
-        for refused in held.dead:
-            key = peer, lane, refused.sequence
-            if row := self.outgoing.get(key):
-                self.outgoing[key] = Outgoing(row.mark, row.envelope, refused)
+        dead = {refused.sequence: refused for refused in held.dead}
+        for number in range(held.first, held.last + 1):
+            row = self.outgoing.get((peer, lane, number))
+            if row and row.dead != dead.get(number):
+                self.outgoing[peer, lane, number] = replace(row, dead=dead.get(number))
 
     def held_through(self, peer: str, lane: int, number: int) -> int:
         through = number

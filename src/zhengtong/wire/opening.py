@@ -8,7 +8,7 @@ from dataclasses import replace
 from zhengtong.wire.batch import Letter
 from zhengtong.wire.bulk import require_bulk
 from zhengtong.wire.envelope import Opened, open_verified, verify_envelope
-from zhengtong.wire.errors import WireError
+from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys
 from zhengtong.wire.link import Incoming
 
@@ -43,6 +43,8 @@ def _open(
     ceiling: int,
     take_bulk: TakeBulk,
 ) -> Incoming:
+    if letter.withheld:
+        return Incoming(letter, letter.withheld, error=WireError(Refusal.WITHHELD))
     sealed = bytes(letter.bulk)  # in its turn, whatever becomes of the letter
     letter = replace(letter, bulk=b"")
     incoming = Incoming(letter, card.crypto.hash(letter.envelope))

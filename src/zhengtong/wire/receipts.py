@@ -35,12 +35,14 @@ class Event(StrEnum):
     """What an entry of an evidence log states about a letter.
 
     What people do with it (sign for it, return it, read it, recall it) they say in a letter of
-    their own, whose sending is an entry likewise.
+    their own, whose sending is an entry likewise. A dead letter came and was refused; of one that
+    was withheld only the hash came.
     """
 
     SENT = "sent"
     DELIVERED = "delivered"
     DEAD = "dead"
+    WITHHELD = "withheld"
 
 
 @dataclass(frozen=True)
@@ -213,23 +215,36 @@ def single(receipts: Receipts, number: int, suite: Suite) -> bytes:
 def verify_single(entry: bytes, receipt: bytes, find_card: FindCard) -> tuple[NodeCard, Entry]:
     """Check a receipt of inclusion for an entry in its standard form. Raises WireError."""
     protected, unprotected, signature = cose.parse_detached(receipt, MAX_RECEIPTS)
-    proofs = unprotected.get(_VDP)
-    try:
-        (encoded,) = proofs[_INCLUSION]  # type: ignore[index]
-        size, index, path = cbor.decode(encoded)
-    except (TypeError, KeyError, ValueError):
-        raise WireError(Refusal.MALFORMED, "receipt: one inclusion proof expected") from None
+    size, index, path = _inclusion(unprotected)
     read = Entry.decode(entry)
     card, suite = _signer(protected, None, find_card)
     if read.by != card.node:
         raise WireError(Refusal.BAD_SIGNATURE, f"{card.node} receipts for {read.by}")
-    if type(size) is not int or type(index) is not int or type(path) is not list:
-        raise WireError(Refusal.MALFORMED, "receipt: inclusion proof")
     root = merkle.root_of(merkle.leaf_hash(entry, suite.hash), index, size, path, suite.hash)
     if root is None:
         raise WireError(Refusal.MALFORMED, "receipt: inclusion proof")
     _check(card, suite, protected, signature, root)
     return card, read
+
+
+def place_of(receipt: bytes) -> tuple[str, int]:
+    """Which log a receipt in its standard form says the entry is in, and where (from 0), its
+    signature unchecked. Raises WireError."""
+    protected, unprotected, _ = cose.parse_detached(receipt, MAX_RECEIPTS)
+    claims = cose.parse_header(protected, cose.RECEIPT).get(cose.CWT_CLAIMS)
+    return Fields(claims, "receipt").text(_ORIGIN), _inclusion(unprotected)[1]
+
+
+def _inclusion(unprotected: dict[int, Any]) -> tuple[int, int, list[bytes]]:
+    """Size, index and path of the one inclusion proof. Raises WireError."""
+    try:
+        (encoded,) = unprotected[_VDP][_INCLUSION]
+        size, index, path = cbor.decode(encoded)
+    except (TypeError, KeyError, ValueError):
+        raise WireError(Refusal.MALFORMED, "receipt: one inclusion proof expected") from None
+    if type(size) is not int or type(index) is not int or type(path) is not list:
+        raise WireError(Refusal.MALFORMED, "receipt: inclusion proof")
+    return size, index, path
 
 
 def sign_root(root: bytes, origin: str, keys: NodeKeys) -> tuple[bytes, bytes]:

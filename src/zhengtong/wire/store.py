@@ -54,7 +54,12 @@ class Store(Protocol):
     def save_lane(self, lane: Lane) -> None: ...
 
     def letters(self, peer: str, lane: int, after: int, limit: int) -> list[Letter]:
-        """Our numbered letters behind `after`, in order."""
+        """Our numbered letters behind `after`, in order; of one above the peer's ceiling only the
+        hash (`Letter.withheld`)."""
+
+    def withhold(self, peer: str, lane: int, numbers: Sequence[int]) -> None:
+        """Mark letters of ours as dead because only their hashes are handed over. Should a receipt
+        say that one had been delivered before, `hold` takes the mark away."""
 
     def sent(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
         """The marks of our letters from `first` to `last`, as far as we hold them."""

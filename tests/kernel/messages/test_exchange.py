@@ -293,6 +293,28 @@ def test_a_bad_letter_is_refused_alone_and_its_sender_sees_why(fugou: Poser, cas
     assert link().received == 3
 
 
+def test_of_a_withheld_letter_the_hash_takes_the_place(fugou: Poser) -> None:
+    kept, other = fugou.envelope(level=2), fugou.envelope()
+    digest = fugou.keys.suite.hash(kept)
+    hashed = Numbered(1, b"", withheld=digest)
+    answer = fugou.read(dial(fugou.batch(hashed, Numbered(2, other)))[2])
+    assert [(item.sequence, item.code) for item in answer.refusals] == [(1, Refusal.WITHHELD)]
+    assert answer.receipts
+    _, entries = verify(answer.receipts, {fugou.node.signing_kid: fugou.node}.get)
+    events = [(item.event, item.envelope_hash) for item in entries]
+    assert events == [
+        (Event.WITHHELD, digest),
+        (Event.DELIVERED, fugou.keys.suite.hash(other)),
+    ]
+    arrival = Arrival.objects.get(sequence=1)
+    assert (arrival.refusal, bytes(arrival.envelope)) == ("withheld", b"")
+    assert Message.objects.count() == 1
+    # The letter itself, later, is a repeat, and no second one can take its place.
+    assert dial(fugou.batch(Numbered(1, kept), acknowledged=0))[0] == 200
+    assert Message.objects.count() == 1
+    assert dial(fugou.batch(Numbered(1, b"", withheld=bytes(32))))[1] == "sequence_mismatch"
+
+
 def test_a_letter_above_the_ceiling_of_its_own_sender_is_refused(fugou: Poser) -> None:
     """fugou is accredited up to 2 on its card, whatever it signs."""
     letters = fugou.letters(_too_secret(fugou))

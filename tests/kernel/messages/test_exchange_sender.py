@@ -5,24 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from tests.federation.neighbour import Poser, a_fact, dial, link, neighbour, tell
 from zhengtong.capabilities.documents.messages import Offered
+from zhengtong.kernel.directory.actors import node_actor
+from zhengtong.kernel.errors import AboveCeiling
 from zhengtong.kernel.files import store_bytes
+from zhengtong.kernel.labels import Level
 from zhengtong.kernel.messages import commands, exchange, sealing
 from zhengtong.kernel.messages.facts import FileRef, encode
-from zhengtong.kernel.messages.models import Letter, LinkAlarm, Message, Sent
+from zhengtong.kernel.messages.models import Letter, LinkAlarm, Message, Neighbour, Sent
 from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.kernel.messages.pieces import send_missing
 from zhengtong.kernel.messages.routes import way_to
+from zhengtong.wire.batch import Letter as Numbered
 from zhengtong.wire.batch import Refused
 from zhengtong.wire.envelope import MAX_ENVELOPE
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.receipts import Event
 from zhengtong.wire.standing import Lost, Witnessed
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +61,65 @@ def test_the_sender_sees_which_letter_was_refused_and_why(fugou: Poser) -> None:
     assert (refused.refusal, refused.refusal_detail) == ("above_ceiling", "level 2, ceiling 1")
     assert list(commands.refused()) == [refused.letter], "and stands on the page of links"
     assert link().receipted == 3, "the others are delivered"
+
+
+def lowered(fugou: Poser) -> list[Numbered]:
+    """Three letters are numbered, the first may no longer go; what the neighbour gets."""
+    dial(fugou.batch())
+    tell(fugou, 1, level=1)
+    neighbours = Neighbour.objects.filter(name="fugou")
+    neighbours.update(ceiling=0)
+    return tell(fugou, 2, level=0)
+
+
+def test_a_letter_above_a_lowered_ceiling_goes_as_a_mere_hash(fugou: Poser) -> None:
+    kept, *others = lowered(fugou)
+    sent = Sent.objects.get(sequence=1)
+    assert (kept.envelope, bytes(kept.bulk), kept.withheld) == (b"", b"", bytes(sent.digest))
+    assert all(letter.envelope for letter in others)
+    assert list(commands.refused()) == [sent.letter], "dead at once, and not only when it is heard"
+    events = {1: Event.WITHHELD}
+    said = fugou.batch(
+        receipts=fugou.receipt([kept, *others], events),
+        refusals=(Refused(1, Refusal.WITHHELD, ""),),
+        acknowledged=3,
+    )
+    assert dial(said)[0] == 200
+    assert link().receipted == 3
+    assert list(commands.refused()) == [sent.letter]
+    with pytest.raises(AboveCeiling):
+        commands.resend(node_actor({"messages.resend"}), sent.letter.pk)
+    Neighbour.objects.filter(name="fugou").update(ceiling=2)
+    commands.resend(node_actor({"messages.resend"}), sent.letter.pk)
+    (again,) = tell(fugou, 0)
+    assert (again.sequence, bool(again.envelope)) == (4, True)
+    assert not commands.refused()
+
+
+def test_a_letter_that_had_come_before_the_ceiling_was_lowered_is_not_dead(fugou: Poser) -> None:
+    letters = lowered(fugou)
+    assert commands.refused()
+    assert dial(fugou.batch(receipts=fugou.receipt(letters), acknowledged=3))[0] == 200
+    assert not commands.refused()
+
+
+def test_a_letter_goes_after_all_if_the_ceiling_is_raised_in_time(fugou: Poser) -> None:
+    digest = lowered(fugou)[0].withheld
+    Neighbour.objects.filter(name="fugou").update(ceiling=2)
+    first = tell(fugou, 0)[0]
+    assert fugou.node.crypto.hash(first.envelope) == digest, "the same letter, in the same chain"
+    assert dial(fugou.batch(receipts=fugou.receipt([first]), acknowledged=1))[0] == 200
+    assert not commands.refused()
+
+
+def test_a_letter_above_the_nodes_own_lowered_ceiling_stays_here(
+    fugou: Poser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dial(fugou.batch())
+    tell(fugou, 1, level=1)
+    monkeypatch.setattr(settings, "NODE", replace(settings.NODE, ceiling=Level.PUBLIC))
+    (letter,) = tell(fugou, 0)
+    assert not letter.envelope
 
 
 def test_the_sender_sees_that_its_whole_batch_was_refused(fugou: Poser) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.federation.city import ROOT, City, Site, environment, office_id
+from tests.federation.city import ROOT, City, Site, environment, office_id, zhengtong
 from tests.federation.disk import small_disk
 from tests.federation.durable import durable_engine
 from zhengtong.faces.cli.ferry import size_of
@@ -326,21 +326,41 @@ def test_a_full_medium_is_said_and_nothing_is_lost(city: City) -> None:
 # ── what may not leave, and what may not come in ──
 
 
-def test_nothing_above_the_neighbours_ceiling_is_written(city: City) -> None:
-    """Told and sealed while it was allowed; since then the county's ceiling has been lowered."""
+def test_a_letter_above_a_lowered_ceiling_stays_here_and_holds_up_no_other(
+    city: City, tmp_path: Path
+) -> None:
+    """It had its number, and was on a disc that was lost, when the county's ceiling was lowered."""
     centre, fugou = city.sites.values()
-    document = send(centre)
-    centre.do("by_ferry", node="fugou", ceiling=0)
-    folder = centre.folder.parent / "refused"
-    done = ferry(centre, "export", "fugou", "--to", folder)
-    assert done.status == 1
-    assert "最高只能接收“公开”信息" in done.errors
-    assert not list(folder.iterdir())
-    assert centre.do("voyages")[0]["state"] == "lost"
-    centre.do("by_ferry", node="fugou", ceiling=2)
+    document = send(centre, attachment="水位 12.3 米")
+    centre.do("post_lane", node="fugou", lane=2, number=3, mark="behind", level=0)
+    export(centre, fugou)
+    centre.do("hold_to", node="fugou", level=0)
+    carry(centre, fugou, "--again")
+    assert fugou.do("heard", origin="centre", mark="behind") == {"2": [0, 1, 2]}
+    assert received(fugou, document) == [0]
+    assert centre.do("voyages")[0]["level"] == 0, "a disc of no level"
+    assert word(centre, document) == "未交出", "at once, before any disc has come back"
+    assert set(centre.do("refusals")) == {"withheld"}
+    carry(fugou, centre)
+    assert centre.do("counts")["unreceipted"] == 0
+    assert states(centre)[1] == "returned"
+    assert word(centre, document) == "未交出"
+
+    proof = bytes.fromhex(centre.do("export_evidence", clerk=f"{CITY}办事员", document=document))
+    (tmp_path / "evidence.cbor").write_bytes(proof)
+    judged = zhengtong("verify", tmp_path / "evidence.cbor")
+    assert judged.returncode == 0, judged.stdout
+    assert "发信方没有交出这封信,于" in judged.stdout
+    assert "号只以哈希列入,信件没有交出" in judged.stdout
+
+    centre.do("hold_to", node="fugou", level=2)
+    centre.do("send_again")
     carry(centre, fugou)
     assert received(fugou, document) == [1]
-    assert centre.do("voyages")[0]["level"] == 1
+    assert fugou.do("attachment_of", clerk=f"{COUNTY}办事员", document=document) == "水位 12.3 米"
+    carry(fugou, centre)
+    assert word(centre, document) == "已送达"
+    assert centre.do("alarms", node="fugou") == fugou.do("alarms", node="centre") == []
 
 
 def test_nothing_above_our_own_ceiling_is_even_copied(city: City) -> None:

@@ -8,8 +8,10 @@ from uuid import uuid4
 import pytest
 
 from tests.federation.neighbour import Poser, a_fact, dial
-from zhengtong.kernel.messages import exchange, sealing
+from zhengtong.kernel.directory.actors import node_actor
+from zhengtong.kernel.messages import commands, exchange, sealing
 from zhengtong.kernel.messages.facts import FileRef, decode, encode
+from zhengtong.kernel.messages.hops import hops_of
 from zhengtong.kernel.messages.letter_body import unpack
 from zhengtong.kernel.messages.models import (
     Arrival,
@@ -17,12 +19,14 @@ from zhengtong.kernel.messages.models import (
     Letter,
     Message,
     Neighbour,
+    Receipt,
     Route,
+    Sent,
 )
 from zhengtong.kernel.messages.outbox import post
 from zhengtong.kernel.messages.pieces import FilePiece
 from zhengtong.kernel.messages.routes import ways_to
-from zhengtong.kernel.messages.transit import Carried
+from zhengtong.kernel.messages.transit import FURTHER_ON, Carried
 from zhengtong.wire.batch import Letter as Numbered
 from zhengtong.wire.bulk import seal_bulk
 from zhengtong.wire.envelope import open_envelope
@@ -97,6 +101,19 @@ def test_a_piece_of_a_file_goes_on_beside_its_letter_and_is_dropped_once_receipt
     assert bytes(Letter.objects.get(neighbour__name="shenqiu").bulk) == b""
 
 
+def test_a_hop_knows_of_the_way_as_far_as_the_next_node(fugou: Poser, shenqiu: Poser) -> None:
+    xihua = behind(shenqiu, "xihua")
+    dial(fugou.batch(*fugou.letters(fugou.envelope(to=xihua.card))))
+    take(shenqiu, given(shenqiu))
+    next_node, last = hops_of(Sent.objects.get(neighbour__name="shenqiu"))
+    assert (next_node.node, next_node.event, next_node.problem) == (
+        "shenqiu",
+        Event.DELIVERED,
+        None,
+    )
+    assert (last.node, last.event) == ("xihua", None)
+
+
 def test_the_receipt_of_the_last_node_comes_back_to_the_first(fugou: Poser, shenqiu: Poser) -> None:
     envelope = fugou.envelope(to=shenqiu.card)
     dial(fugou.batch(*fugou.letters(envelope)))
@@ -116,23 +133,102 @@ def test_our_own_letter_to_a_far_node_is_sealed_for_it_and_its_receipt_is_kept(
     fugou: Poser, shenqiu: Poser
 ) -> None:
     xihua = behind(fugou, "xihua")
-    fact = a_fact()
-    message = Message.objects.create(
-        kind=fact.kind, body=encode(fact), level=1, origin="test", at=datetime.now(UTC)
-    )
-    post(message, ways_to(["xihua"]).values(), 2)
-    (letter,) = given(fugou)
+    message, letter = posted(fugou, "xihua")
     find = {fugou.node.signing_kid: fugou.node}.get
     assert open_envelope(letter.envelope, xihua.keys, find).content.message_id == message.pk
     take(fugou, [letter])
     assert not CarriedReceipt.objects.exists(), "a hop's receipt is no delivery"
 
-    passed_on = Numbered(7, letter.envelope)
-    run = Receipts.decode(xihua.receipt([passed_on], sender="fugou"))
-    told = Carried(message.pk, datetime.now(UTC), run.entries[0], single(run, 0, xihua.card.crypto))
-    assert dial(fugou.batch(*fugou.letters(fugou.envelope(told))))[0] == 200
+    assert [(hop.node, hop.event, hop.final) for hop in hops_of(Sent.objects.get())] == [
+        ("fugou", Event.DELIVERED, False),
+        ("xihua", None, True),
+    ]
+    bring_back(fugou, xihua, message, letter)
     kept = CarriedReceipt.objects.get()
     assert (kept.by, kept.event, kept.sent.letter.message) == ("xihua", "delivered", message)
+    hop, last = hops_of(Sent.objects.get())
+    assert (hop.log, hop.index, hop.problem) == ("fugou/exchange", 0, None)
+    assert (last.event, last.log, last.problem) == (Event.DELIVERED, "xihua/exchange", None)
+    assert not commands.refused()
+
+
+def posted(fugou: Poser, to: str) -> tuple[Message, Numbered]:
+    """A message of ours for a node behind the neighbour, and the letter that leaves."""
+    fact = a_fact()
+    message = Message.objects.create(
+        kind=fact.kind, body=encode(fact), level=1, origin="test", at=datetime.now(UTC)
+    )
+    post(message, ways_to([to]).values(), 2)
+    (letter,) = given(fugou)
+    return message, letter
+
+
+def bring_back(
+    fugou: Poser,
+    far: Poser,
+    message: Message,
+    letter: Numbered,
+    event: Event = Event.DELIVERED,
+    sender: str = "fugou",
+) -> None:
+    """The neighbour carries the receipt of a node further on back to us."""
+    passed_on = Numbered(7, letter.envelope)
+    run = Receipts.decode(far.receipt([passed_on], {7: event}, sender=sender))
+    told = Carried(message.pk, datetime.now(UTC), run.entries[0], single(run, 0, far.card.crypto))
+    sealed = fugou.letters(fugou.envelope(told), first=max(fugou.chains) + 1)
+    assert dial(fugou.batch(*sealed))[0] == 200
+
+
+def test_the_nodes_on_the_way_stand_in_its_order_however_their_receipts_came(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    luyi, xihua = behind(fugou, "luyi"), behind(fugou, "xihua")
+    message, letter = posted(fugou, "xihua")
+    bring_back(fugou, xihua, message, letter, sender="luyi")
+    bring_back(fugou, luyi, message, letter)
+    sent = Sent.objects.get()
+    assert [(hop.node, bool(hop.event)) for hop in hops_of(sent)] == [
+        ("fugou", False),
+        ("luyi", True),
+        ("xihua", True),
+    ], "the neighbour's own receipt has not come yet"
+    take(fugou, [letter])
+    assert all(hop.event is Event.DELIVERED and not hop.problem for hop in hops_of(sent))
+
+
+@pytest.mark.parametrize("event", [Event.DEAD, Event.WITHHELD])
+def test_a_letter_that_a_node_further_on_did_not_take_is_dead_here(
+    fugou: Poser, shenqiu: Poser, event: Event
+) -> None:
+    xihua = behind(fugou, "xihua")
+    message, letter = posted(fugou, "xihua")
+    take(fugou, [letter])
+    bring_back(fugou, xihua, message, letter, event)
+    (dead,) = commands.refused()
+    assert (dead.sent.refusal, dead.sent.refusal_detail) == (FURTHER_ON, "xihua")
+    commands.resend(node_actor({"messages.resend"}), dead.pk)
+    (again,) = given(fugou)
+    assert again.sequence == letter.sequence + 1
+
+
+def test_a_receipt_that_was_changed_on_this_node_holds_no_longer(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    _, letter = posted(fugou, "fugou")
+    take(fugou, [letter])
+    kept = Receipt.objects.get()
+    body, sent = bytes(kept.body), Sent.objects.get()
+    for changed, code in (
+        (body[:-1] + bytes([body[-1] ^ 1]), Refusal.BAD_SIGNATURE),
+        (body[:-1], Refusal.TRUNCATED),
+    ):
+        Receipt.objects.update(body=changed)
+        (hop,) = hops_of(sent)
+        assert hop.problem and hop.problem.code is code
+    Receipt.objects.update(body=body)
+    Sent.objects.update(envelope=letter.envelope + b"!")
+    (hop,) = hops_of(Sent.objects.get())
+    assert hop.problem and hop.problem.code is Refusal.SEQUENCE_MISMATCH
 
 
 def test_a_receipt_that_is_forged_or_of_another_letter_is_refused(
@@ -176,6 +272,24 @@ def test_a_hop_holds_the_ceilings_and_never_passes_into_the_public_zone(
         assert [refused.code for refused in answer.refusals] == [Refusal.ABOVE_CEILING]
     assert not Letter.objects.exists()
     assert not any(Arrival.objects.values_list("envelope", flat=True)), "nor is it kept"
+
+
+def test_a_hop_withholds_what_may_not_go_on_any_more_and_tells_the_origin(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    dial(fugou.batch(*fugou.letters(fugou.envelope(to=shenqiu.card))))
+    while sealing.seal_waiting():
+        pass
+    Neighbour.objects.filter(name="shenqiu").update(ceiling=0)
+    (kept,) = given(shenqiu)
+    assert (kept.envelope, bool(kept.withheld)) == (b"", True)
+    take(shenqiu, [kept], Event.WITHHELD)
+    (back,) = given(fugou)
+    opened = open_envelope(back.envelope, fugou.keys, {fugou.node.signing_kid: fugou.node}.get)
+    told = decode(opened.content.kind, unpack(opened.content.body)[0])
+    assert isinstance(told, Carried)
+    find = {shenqiu.card.signing_kid: shenqiu.card}.get
+    assert verify_single(told.entry, told.receipt, find)[1].event is Event.WITHHELD
 
 
 def _above(fugou: Poser, low: Poser) -> bytes:

@@ -37,6 +37,7 @@ from zhengtong.kernel.messages.models import CarriedReceipt, Receipt, Sent
 from zhengtong.kernel.records import Grant, Named
 from zhengtong.kernel.search import Entry
 from zhengtong.kernel.search.queue import enqueue
+from zhengtong.wire.errors import Refusal
 
 
 def outgoing(actor: Actor) -> QuerySet[Document]:
@@ -255,7 +256,7 @@ class Progress:
     def word(self) -> str:
         """The status in one word, the most telling first."""
         if self.refusal:
-            return "被拒收"
+            return "未交出" if self.refusal == Refusal.WITHHELD else "被拒收"
         if self.delivery.withdrawn or self.delivery.recall == Recall.ASKED:
             return self.recall_word
         if self.delivery.returned_at:
@@ -337,7 +338,7 @@ def matrix(actor: Actor, document: Document) -> list[Progress]:
         .select_related("organisation")
         .annotate(
             receipted_at=Subquery(sent.values("receipted_at")[:1]),
-            refusal=Coalesce(Subquery(sent.values("refusal_detail")[:1]), Value("")),
+            refusal=Coalesce(Subquery(sent.values("refusal")[:1]), Value("")),
         )
         .order_by("copy", "organisation__rank", "dispatched_at")
     )

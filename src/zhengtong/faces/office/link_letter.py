@@ -5,21 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 
+from zhengtong.faces.office import hop_words
 from zhengtong.faces.office import link_words as words
 from zhengtong.faces.office.link_log import STATES
 from zhengtong.faces.office.links import administrator
 from zhengtong.kernel.directory.actors import Actor
 from zhengtong.kernel.errors import NotFound
 from zhengtong.kernel.messages import commands, journal, link_commands, subjects
+from zhengtong.kernel.messages.hops import hops_of
 from zhengtong.kernel.messages.journal import SENT
 from zhengtong.kernel.messages.models import Arrival, Handling, Letter, Message, Neighbour, Receipt
+from zhengtong.kernel.messages.transit import FURTHER_ON
 from zhengtong.ui.formats import file_size
 from zhengtong.ui.pieces import Entry
+from zhengtong.wire.errors import Refusal
+from zhengtong.wire.receipts import log_name
 
 MISSING = "没有这封信件。它可能属于另一个节点，请从收发日志进入。"
 
@@ -92,6 +98,7 @@ def _sent(pk: int) -> dict[str, Any]:
         "detail": sent.refusal_detail if sent else "",
         "facts": _facts(found.lane, sent.sequence if sent else None, found.size, message),
         "entries": sorted(entries, key=lambda entry: entry.at),
+        **(_way(sent, message) if sent is not None else {}),
         "resendable": (commands.refused() | commands.stuck()).filter(pk=pk).exists(),
         "letter": found,
         "later": later,
@@ -100,14 +107,26 @@ def _sent(pk: int) -> dict[str, Any]:
     }
 
 
+def _way(sent: Any, message: Message) -> dict[str, Any]:
+    """The nodes that a numbered letter has passed, as far as their receipts come to this node."""
+    hops = hops_of(sent)
+    if message.origin != settings.NODE.name and sent.letter.destination != sent.neighbour.name:
+        hops = [hop for hop in hops if not hop.final]
+        said = hop_words.passed_on(hops[0], message.origin)
+    else:
+        said = hop_words.course(hops)
+    return {
+        "hops": [hop_words.row(hop) for hop in hops],
+        "course": said,
+        "own_entry": hop_words.entry_of(log_name(settings.NODE.name, sent.epoch), sent.leaf),
+    }
+
+
 def _state_of(letter: Any, sent: Any) -> str:
-    if letter.problem:
-        return "stuck"
-    if sent is None:
-        return "waiting"
-    if sent.refusal:
-        return "refused"
-    return "delivered" if sent.sequence <= letter.receipted else "underway"
+    taken = sent is not None and sent.sequence <= letter.receipted
+    arrived = letter.arrived or letter.destination == letter.neighbour.name
+    refusal = sent.refusal if sent is not None else ""
+    return journal.sent_state(letter.problem, letter.number, refusal, taken, arrived)
 
 
 def _sealed(number: int, size: int | None) -> str:
@@ -119,7 +138,13 @@ def _receipts(node: Neighbour, sent: Any) -> list[Entry]:
     found = Receipt.objects.filter(
         neighbour=node, lane=sent.lane, first__lte=sent.sequence, last__gte=sent.sequence
     )
-    did, tone = ("签名拒收", "bad") if sent.refusal else ("签名确认已存妥", "ok")
+    did, tone = "签名确认已存妥", "ok"
+    if sent.refusal == Refusal.WITHHELD:
+        did, tone = "签名确认只收到其哈希", "bad"
+    elif sent.refusal not in ("", FURTHER_ON):
+        did, tone = "签名拒收", "bad"
+    elif sent.letter.destination != node.name:
+        did, tone = "签名确认已存妥，由其转送", "info"
     return [
         Entry(receipt.at, node.title, f"{did}（对方时钟）", tone=tone)  # type: ignore[arg-type]
         for receipt in found.order_by("pk")
@@ -139,7 +164,10 @@ def _received(pk: int) -> dict[str, Any]:
     message = Message.objects.filter(pk=found.message).first() if found.message else None
     handlings = list(Handling.objects.filter(message=found.message)) if found.message else []
     entries = [Entry(message.at, message.origin, "办理产生这封信件（对方时钟）")] if message else []
-    if found.refusal:
+    if found.refusal == Refusal.WITHHELD:
+        told = f"只收到第 {found.sequence} 号信件的哈希，发信方没有交出信件"
+        entries.append(Entry(found.at, "本节点", told, tone="bad"))
+    elif found.refusal:
         entries.append(Entry(found.at, "本节点", "拒收这封信件", tone="bad"))
     else:
         entries.append(

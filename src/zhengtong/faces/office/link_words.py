@@ -11,6 +11,7 @@ from zhengtong.kernel.messages.alarms import LANE_WORDS
 from zhengtong.kernel.messages.health import Link
 from zhengtong.kernel.messages.link_commands import title_of
 from zhengtong.kernel.messages.models import LinkAlarm
+from zhengtong.kernel.messages.transit import FURTHER_ON
 from zhengtong.ui.pieces import Tone
 from zhengtong.wire.errors import Refusal, WireError
 
@@ -197,6 +198,8 @@ def lane(number: int) -> str:
 
 def reason(code: str) -> str:
     """A typed refusal in words for people."""
+    if code == FURTHER_ON:
+        return "转送途中有节点没有收下这封信件。原因记在该节点，请与其管理员核对后重发。"
     try:
         return WireError(Refusal(code)).zh
     except ValueError:

@@ -8,6 +8,7 @@ from zhengtong.kernel.commands import Act, command, must_find
 from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.errors import AboveCeiling, Refused
 from zhengtong.kernel.labels import Level, may_enter
+from zhengtong.kernel.messages import facts, pieces
 from zhengtong.kernel.messages.models import Handling, Letter, Message, Sent
 from zhengtong.kernel.messages.outbox import post
 from zhengtong.kernel.messages.routes import ways_to
@@ -38,7 +39,8 @@ def _unrepeated() -> QuerySet[Letter]:
 def resend(act: Act, letter: int) -> Letter:
     """Send a refused or unsealed letter's message once more, under a new number of the link.
 
-    The refused number stays as it is: it is evidence. Raises NotFound, Refused, AboveCeiling.
+    The refused number stays as it is: it is evidence. What was refused of the files it speaks of
+    goes ahead of it. Raises NotFound, Refused, AboveCeiling.
     """
     found = must_find(Letter.objects.select_related("message", "neighbour", "sent"), pk=letter)
     if not (refused().filter(pk=letter).exists() or stuck().filter(pk=letter).exists()):
@@ -54,9 +56,22 @@ def resend(act: Act, letter: int) -> Letter:
             f"“{way.node.title}”最高只能接收“{Level(way.ceiling).word}”信息，"
             f"不能发送“{Level(message.level).word}”内容。"
         )
+    for piece in _refused_pieces(message, found.destination):
+        post(piece, [way], found.lane)
     post(message, [way], found.lane)
     act.note(letter=letter, message=str(message.pk), to=way.destination)
     return found
+
+
+def _refused_pieces(message: Message, destination: str) -> list[Message]:
+    """The pieces of the message's files that did not get there, in order."""
+    try:
+        named = facts.files_of(facts.decode(message.kind, bytes(message.body)))
+    except (facts.UnknownKind, facts.MalformedFact):
+        return []
+    subjects = {pieces.subject_of(file) for file in named}
+    failed = (refused() | stuck()).filter(destination=destination, message__subject__in=subjects)
+    return [letter.message for letter in failed.order_by("id")]
 
 
 @command("messages.retry", title="重新处理信件")

@@ -75,6 +75,11 @@ def card_of(node: Neighbour | Route) -> NodeCard:
     return _verified(bytes(node.card))
 
 
+def ceiling_of(neighbour: Neighbour) -> int:
+    """The highest level that may go to a neighbour: by our directory and by its own card."""
+    return min(neighbour.ceiling, card_of(neighbour).ceiling)
+
+
 def recovery_of(neighbour: Neighbour) -> NodeCard | None:
     """The card of the neighbour's recovery key, for which its letters are sealed as well."""
     return _verified(bytes(neighbour.recovery)) if neighbour.recovery else None

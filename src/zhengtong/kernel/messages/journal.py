@@ -20,6 +20,7 @@ from django.db.models.functions import Coalesce, Length
 from zhengtong.kernel.messages.delays import took
 from zhengtong.kernel.messages.models import (
     Arrival,
+    CarriedReceipt,
     Handling,
     Letter,
     LinkLane,
@@ -27,14 +28,17 @@ from zhengtong.kernel.messages.models import (
     Receipt,
     Sent,
 )
+from zhengtong.wire.errors import Refusal
 
 SENT, RECEIVED = "sent", "received"
 STATES = {
     "waiting": SENT,
     "stuck": SENT,
     "underway": SENT,
+    "forwarded": SENT,
     "delivered": SENT,
     "refused": SENT,
+    "withheld": SENT,
     "taken": RECEIVED,
     "rejected": RECEIVED,
     "dead": RECEIVED,
@@ -153,6 +157,9 @@ def _common(asked: Asked, at: str, direction: str) -> Q:
     return found
 
 
+_CARRIED = CarriedReceipt.objects.filter(event="delivered")
+
+
 def letters() -> QuerySet[Letter]:
     """Letters to neighbours, each with what tells its state; never with the envelope itself."""
     lanes = LinkLane.objects.filter(neighbour=OuterRef("neighbour"), lane=OuterRef("sent__lane"))
@@ -163,6 +170,7 @@ def letters() -> QuerySet[Letter]:
         last__gte=OuterRef("sent__sequence"),
     )
     return Letter.objects.annotate(
+        arrived=Exists(_CARRIED.filter(sent__letter=OuterRef("pk"), by=OuterRef("destination"))),
         number=F("sent__sequence"),
         receipted=Coalesce(Subquery(lanes.values("receipted")[:1]), 0),
         receipt_at=Subquery(receipts.order_by("last").values("at")[:1]),
@@ -175,20 +183,27 @@ _RECEIPTED = Exists(
         neighbour=OuterRef("neighbour"), lane=OuterRef("lane"), receipted__gte=OuterRef("sequence")
     )
 )
+_DEAD = Sent.objects.filter(refusal__gt="")
 _TAKEN_WELL = Sent.objects.filter(letter=OuterRef("pk"), refusal="")
+# A letter for a node behind the neighbour is there only when that node's own receipt has come back.
+_ARRIVED = Q(letter__destination=F("neighbour__name")) | Q(
+    Exists(_CARRIED.filter(sent=OuterRef("pk"), by=OuterRef("letter__destination")))
+)
 # Asked of each letter as the log is walked from its newest end. A condition on the joined table
 # would have SQLite read all that was ever sent, and sort it.
 SENT_STATES = {
     "waiting": Q(waiting=True, problem=""),
     "stuck": Q(problem__gt=""),
     "underway": Q(Exists(_TAKEN_WELL.filter(~_RECEIPTED))),
-    "delivered": Q(Exists(_TAKEN_WELL.filter(_RECEIPTED))),
-    "refused": Q(pk__in=Sent.objects.filter(refusal__gt="").values("letter")),
+    "forwarded": Q(Exists(_TAKEN_WELL.filter(_RECEIPTED).exclude(_ARRIVED))),
+    "delivered": Q(Exists(_TAKEN_WELL.filter(_RECEIPTED).filter(_ARRIVED))),
+    "refused": Q(pk__in=_DEAD.exclude(refusal=Refusal.WITHHELD).values("letter")),
+    "withheld": Q(pk__in=_DEAD.filter(refusal=Refusal.WITHHELD).values("letter")),
 }
 _SENT_FIELDS = (
     "pk created_at neighbour__name neighbour__title lane number message__kind message__subject "
     "size problem receipted receipt_at sent__at sent__refusal sent__refusal_detail "
-    "neighbour__skew_ms"
+    "neighbour__skew_ms destination arrived"
 ).split()
 
 
@@ -209,13 +224,10 @@ def _sent(asked: Asked, length: int) -> list[Line]:
 
 
 def _sent_line(row: dict[str, Any]) -> Line:
-    number, state, delay = row["number"], "waiting", None
-    if row["problem"]:
-        state = "stuck"
-    elif row["sent__refusal"]:
-        state = "refused"
-    elif number is not None:
-        state = "delivered" if number <= row["receipted"] else "underway"
+    number, delay = row["number"], None
+    taken = number is not None and number <= row["receipted"]
+    arrived = row["arrived"] or row["destination"] == row["neighbour__name"]
+    state = sent_state(row["problem"], number, row["sent__refusal"] or "", taken, arrived)
     if row["receipt_at"] and row["sent__at"]:
         delay = took(row["sent__at"], row["receipt_at"], row["neighbour__skew_ms"])
     return Line(
@@ -234,6 +246,19 @@ def _sent_line(row: dict[str, Any]) -> Line:
         row["sent__refusal"] or "",
         row["problem"] or row["sent__refusal_detail"] or "",
     )
+
+
+def sent_state(problem: str, number: int | None, refusal: str, taken: bool, arrived: bool) -> str:
+    """The state of a letter of ours; `taken`: by the neighbour, `arrived`: where it was to go."""
+    if problem:
+        return "stuck"
+    if refusal:
+        return "withheld" if refusal == Refusal.WITHHELD else "refused"
+    if number is None:
+        return "waiting"
+    if not taken:
+        return "underway"
+    return "delivered" if arrived else "forwarded"
 
 
 def _received(asked: Asked, length: int) -> list[Line]:

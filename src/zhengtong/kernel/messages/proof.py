@@ -14,12 +14,19 @@ from zhengtong.kernel import moment
 from zhengtong.kernel.audit import AuditCheckpoint, AuditEntry, AuditLeaf, canonical
 from zhengtong.kernel.messages.identity import (
     card_of,
-    finder,
     former_cards,
     own_card,
     own_keys,
 )
-from zhengtong.kernel.messages.models import Arrival, Cosignature, Message, Receipt, Sent
+from zhengtong.kernel.messages.models import (
+    Arrival,
+    CarriedReceipt,
+    Cosignature,
+    Message,
+    Receipt,
+    Sent,
+)
+from zhengtong.kernel.messages.routes import nodes_named
 from zhengtong.kernel.messages.spans import spans_of
 from zhengtong.kernel.messages.store import log_of
 from zhengtong.kernel.stamping import Stamp
@@ -37,7 +44,7 @@ from zhengtong.wire.evidence import (
     LoggedEntry,
     pack,
 )
-from zhengtong.wire.keys import NodeCard
+from zhengtong.wire.keys import FindCard, NodeCard
 from zhengtong.wire.receipts import Entry, Receipts, log_name, single
 
 
@@ -69,7 +76,7 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
     """The evidence file about `subject` (a urn), with the audit entries about any of `urns`."""
     sent = list(
         Sent.objects.filter(letter__message__subject=subject)
-        .select_related("neighbour")
+        .select_related("neighbour", "letter")
         .order_by("neighbour", "lane", "sequence")
     )
     arrivals = list(
@@ -77,26 +84,21 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
         .select_related("neighbour")
         .order_by("neighbour", "lane", "sequence")
     )
-    neighbours = {item.neighbour for item in sent} | {item.neighbour for item in arrivals}
+    cards = _cards(_nodes(sent, arrivals))
     logged = _exchanged([*sent, *arrivals])
     _audited({subject, *urns}, logged)
     spans, standings = spans_of(sent, arrivals)
-    others = sorted(neighbours, key=lambda item: item.name)
+    find = {card.signing_kid: card for card in cards}.get
     return pack(
         Evidence(
             about=About(title, subject, settings.NODE.name, moment.now()),
-            cards=(
-                own_card().to_cbor(),
-                *(card_of(item).to_cbor() for item in others),
-                # Keys change, and what was signed with a former one stays signed.
-                *former_cards([settings.NODE.name, *(item.name for item in others)]),
-            ),
+            cards=tuple(card.to_cbor() for card in cards),
             files=tuple(files),
             letters=(
                 *(EvidenceLetter(bytes(s.envelope), bytes(s.disclosure) or None) for s in sent),
-                *(_received(arrival) for arrival in arrivals),
+                *(_received(arrival, find) for arrival in arrivals),
             ),
-            receipts=tuple(_receipts(sent)),
+            receipts=(*_receipts(sent), *_carried(sent)),
             spans=tuple(spans),
             standings=tuple(standings),
             checkpoints=tuple(logged.checkpoints),
@@ -106,14 +108,34 @@ def bundle(title: str, subject: str, urns: Iterable[str], files: Sequence[Eviden
     )
 
 
-def _received(arrival: Arrival) -> EvidenceLetter:
+def _nodes(sent: Sequence[Sent], arrivals: Sequence[Arrival]) -> set[str]:
+    """Everyone who has signed something about these letters, or for whom they are."""
+    told = Message.objects.filter(pk__in=[item.message for item in arrivals if item.message])
+    carried = CarriedReceipt.objects.filter(sent__in=[item.pk for item in sent])
+    return {
+        *(item.neighbour.name for item in sent),
+        *(item.neighbour.name for item in arrivals),
+        *(item.letter.destination for item in sent),
+        *told.values_list("origin", flat=True),
+        *carried.values_list("by", flat=True),
+    } - {settings.NODE.name}
+
+
+def _cards(names: set[str]) -> list[NodeCard]:
+    """Our card and those of these nodes, as far as we know them.
+
+    Keys change, and what was signed with a former one stays signed.
+    """
+    known = nodes_named(names)
+    former = former_cards([settings.NODE.name, *(item.name for item in known)])
+    return [own_card(), *map(card_of, known), *map(NodeCard.from_cbor, former)]
+
+
+def _received(arrival: Arrival, find: FindCard) -> EvidenceLetter:
     """A letter we hold, opened with our own key; as it came if that key has been changed since."""
     envelope = bytes(arrival.envelope)
-    cards = map(NodeCard.from_cbor, former_cards([arrival.neighbour.name]))
-    former = {card.signing_kid: card for card in cards}
-    find = finder(arrival.neighbour)
     try:
-        opened = open_envelope(envelope, own_keys(), lambda kid: find(kid) or former.get(kid))
+        opened = open_envelope(envelope, own_keys(), find)
     except WireError as error:
         if error.code is not Refusal.UNDECRYPTABLE:
             raise
@@ -146,6 +168,21 @@ def _receipts(sent: Sequence[Sent]) -> list[EvidenceReceipt]:
         receipt = single(run, place, card_of(item.neighbour).crypto)
         found.append(EvidenceReceipt(run.entries[place], receipt))
     return found
+
+
+def _carried(sent: Sequence[Sent]) -> list[EvidenceReceipt]:
+    """What nodes behind our neighbours have signed of these letters.
+
+    A receipt names a letter by the suite of the node that handed it on; those of another suite than
+    ours a judge could not match with a letter of the file.
+    """
+    digests = {item.pk: bytes(item.digest) for item in sent}
+    rows = CarriedReceipt.objects.filter(sent__in=list(digests)).order_by("pk")
+    return [
+        EvidenceReceipt(bytes(row.entry), bytes(row.receipt))
+        for row in rows
+        if Entry.decode(bytes(row.entry)).envelope_hash == digests[row.sent_id]
+    ]
 
 
 def _exchanged(numbered: Sequence[Sent | Arrival]) -> Logged:

@@ -57,6 +57,14 @@ def way_to(neighbour: Neighbour) -> Way:
     return Way(neighbour, neighbour)
 
 
+def nodes_named(names: Iterable[str]) -> list[Neighbour | Route]:
+    """What we know of these nodes, as far as we know them, by name."""
+    wanted = set(names)
+    found: list[Neighbour | Route] = [*Route.objects.filter(name__in=wanted)]
+    found += Neighbour.objects.filter(name__in=wanted)
+    return sorted(found, key=lambda item: item.name)
+
+
 def brought_by(neighbour: Neighbour, *former: NodeCard) -> FindCard:
     """Looks up the cards of the nodes whose letters this neighbour may bring, by signing key.
 

@@ -9,14 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import cbor2
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Min, QuerySet
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.engine import locked_for_update
+from zhengtong.kernel.labels import may_enter
 from zhengtong.kernel.messages import delivery, pieces, transit
 from zhengtong.kernel.messages.delivery import storable
-from zhengtong.kernel.messages.identity import accepted_cards, card_of, own_keys
+from zhengtong.kernel.messages.identity import accepted_cards, card_of, ceiling_of, own_keys
 from zhengtong.kernel.messages.logbook import DatabaseTiles
 from zhengtong.kernel.messages.models import (
     Arrival,
@@ -171,19 +173,28 @@ class DatabaseStore:
 
     def letters(self, peer: str, lane: int, after: int, limit: int) -> list[Letter]:
         rows = Sent.objects.filter(neighbour=self._row(peer), lane=lane, sequence__gt=after)
-        wanted = ("sequence", "envelope", "bulk", "letter_id", "digest", "chain")
+        level = "letter__message__level"
+        wanted = ("sequence", "envelope", "bulk", "letter_id", "digest", "chain", level)
         found = rows.order_by("sequence").values_list(*wanted)[:limit]
+        ceiling, kept = self.peer(peer).ceiling, dict[int, bytes]()
         taken, size = list[tuple[int, bytes, int]](), 0
-        for number, envelope, bulk, letter, digest, chain in found.iterator(chunk_size=16):
+        for number, envelope, bulk, letter, digest, chain, level in found.iterator(chunk_size=16):
             self._met.marks[peer, lane, number] = Mark(bytes(digest), bytes(chain))
+            if not may_enter(level, ceiling):
+                envelope, bulk, kept[number] = b"", False, bytes(digest)
             size += len(envelope)
             if taken and size > MAX_ROOM:  # more than a batch can carry: leave the rest
                 break
             taken.append((number, bytes(envelope), letter if bulk else 0))
         beside = pieces.bulks_of([letter for _, _, letter in taken if letter])
         return [
-            Letter(number, envelope, beside.get(letter, b"")) for number, envelope, letter in taken
+            Letter(number, envelope, beside.get(letter, b""), kept.get(number, b""))
+            for number, envelope, letter in taken
         ]
+
+    def withhold(self, peer: str, lane: int, numbers: Sequence[int]) -> None:
+        rows = Sent.objects.filter(neighbour=self._row(peer), lane=lane, sequence__in=numbers)
+        rows.update(refusal=Refusal.WITHHELD, refusal_detail="")
 
     def sent(self, peer: str, lane: int, first: int, last: int) -> Mapping[int, Mark]:
         if first == last and (known := self._met.marks.get((peer, lane, first))):
@@ -228,8 +239,12 @@ class DatabaseStore:
             body=held.body,
         )
         transit.carry_back(row, lane, held)
+        letters = Sent.objects.filter(neighbour=row, lane=lane)
+        letters.filter(
+            sequence__gte=held.first, sequence__lte=held.last, refusal=Refusal.WITHHELD
+        ).update(refusal="")
         for refused in held.dead:
-            Sent.objects.filter(neighbour=row, lane=lane, sequence=refused.sequence).update(
+            letters.filter(sequence=refused.sequence).update(
                 refusal=refused.code, refusal_detail=storable(refused.detail, 500)
             )
 
@@ -338,6 +353,7 @@ def _peer(row: Neighbour, former: tuple[NodeCard, ...]) -> Peer:
         seen=Seen(row.log_epoch, roots, row.log_at),
         witnessed=Witnessed(row.witness_epoch, row.witness_size),
         cosigned=bytes(row.cosigned) or None,
+        ceiling=min(ceiling_of(row), settings.NODE.ceiling),
     )
 
 

@@ -22,7 +22,11 @@ from zhengtong.kernel.messages.routes import Way, anyone, ways_to
 from zhengtong.wire.envelope import Header, Verified
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.link import Held
-from zhengtong.wire.receipts import Entry, Receipts, single, verify_single
+from zhengtong.wire.receipts import Entry, Event, Receipts, single, verify_single
+
+FURTHER_ON = "refused_further_on"
+"""Why a letter of ours is dead that a node behind the neighbour did not take. What is carried back
+says that it did not, not why."""
 
 
 @fact("kernel.carried")
@@ -122,6 +126,9 @@ def note(told: Carried) -> None:
     for sent in Sent.objects.filter(letter__message=told.message):
         # The hash is by the suite of the node that handed the letter to the one that receipts it.
         if through and through.card.crypto.hash(bytes(sent.envelope)) == entry.envelope_hash:
+            if entry.event is not Event.DELIVERED and not sent.refusal:
+                sent.refusal, sent.refusal_detail = FURTHER_ON, card.node
+                sent.save(update_fields=["refusal", "refusal_detail"])
             CarriedReceipt.objects.get_or_create(
                 sent=sent,
                 by=card.node,

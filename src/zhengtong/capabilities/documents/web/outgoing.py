@@ -257,7 +257,7 @@ def _cells(row: queries.Progress) -> list[Cell]:
     """One cell for each column: the state in a word, and when it was reached."""
     delivery = row.delivery
     over = row.over
-    delivered = Cell("bad", "被拒收") if row.refusal else Cell("info", "发送中")
+    delivered = Cell("bad", row.word) if row.refusal else Cell("info", "发送中")
     if row.delivered_at:
         delivered = Cell("ok", "已送达", row.delivered_at)
     signed = NOTHING if over else Cell("wait", "未签收")

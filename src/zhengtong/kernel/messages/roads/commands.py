@@ -17,11 +17,11 @@ from zhengtong.kernel.engine import locked_for_update
 from zhengtong.kernel.errors import AboveCeiling, NotFound, Refused
 from zhengtong.kernel.labels import Level, may_enter
 from zhengtong.kernel.messages.exchange import rewind, to_say
-from zhengtong.kernel.messages.identity import card_of
 from zhengtong.kernel.messages.models import Arrival, Letter, Neighbour
 from zhengtong.kernel.messages.roads import places
 from zhengtong.kernel.messages.roads.links import note_parent_road
 from zhengtong.kernel.messages.roads.models import State, Voyage
+from zhengtong.wire.errors import Refusal
 from zhengtong.wire.ferry import ID, MAX_VOLUME, MIN_VOLUME, Head, fingerprint
 from zhengtong.wire.ferry import Voyage as Statement
 
@@ -122,20 +122,26 @@ def made(
     statement: Statement,
     cargo: Mapping[str, Sequence[int]],
     marks: Mapping[str, int],
+    withheld: Sequence[int],
 ) -> Voyage:
-    """Note what was loaded, once the volumes are safely written."""
+    """Note what was loaded, once the volumes are safely written.
+
+    Of the letters `withheld` only the hashes are aboard, because their level is too high to go.
+    """
     found = must_find(locked_for_update(Voyage.objects.filter(state=State.MAKING)), pk=voyage)
     found.state, found.ended_at = State.MADE, act.now
     found.volumes, found.level = extents(statement), statement.level
     found.size = found.done = sum(extent.size for extent in statement.volumes)
     found.letters = sum(letters for letters, _ in cargo.values())
     found.cargo, found.marks = dict(cargo), dict(marks)
+    found.notes = [[number, Refusal.WITHHELD, ""] for number in withheld[:100]]
     found.save()
     act.note(
         voyage=found.name,
         to=found.neighbour.name,
         level=found.level,
         letters=found.letters,
+        withheld=len(withheld),
         volumes=[name for _, _, name in found.volumes],
     )
     return found
@@ -202,8 +208,3 @@ def imported(act: Act, voyage: int) -> Voyage:
         voyage=found.name, of=found.neighbour.name, letters=found.letters, refused=refused.count()
     )
     return found
-
-
-def ceiling_of(neighbour: Neighbour) -> int:
-    """The highest level that may go to a neighbour: by our directory and by its own card."""
-    return min(neighbour.ceiling, card_of(neighbour).ceiling)

@@ -10,8 +10,7 @@ from django.conf import settings
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.directory.actors import node_actor
-from zhengtong.kernel.errors import AboveCeiling, HouseError, Refused
-from zhengtong.kernel.labels import Level, may_enter
+from zhengtong.kernel.errors import HouseError, Refused
 from zhengtong.kernel.messages import sealing
 from zhengtong.kernel.messages.exchange import compose, rewind, to_say
 from zhengtong.kernel.messages.identity import card_of, own_card, own_keys
@@ -37,21 +36,19 @@ class Load:
     level: int = 0
     cargo: dict[str, list[int]] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
+    withheld: list[int] = field(default_factory=list)
 
     @property
     def letters(self) -> int:
         return sum(letters for letters, _ in self.cargo.values())
 
-    def add(self, batch: Batch, ceiling: int, title: str) -> None:
-        """Count a batch's letters. Raises AboveCeiling for what may not go there."""
+    def add(self, batch: Batch) -> None:
+        """Count a batch's letters; what may not go there is aboard as a mere hash, of no level."""
         for letter in batch.letters:
-            header = read_header(letter.envelope)
-            if not may_enter(header.level, ceiling):
-                raise AboveCeiling(
-                    f"第 {letter.sequence} 号信件密级为“{Level(header.level).word}”，"
-                    f"“{title}”最高只能接收“{Level(ceiling).word}”信息。本航次未制作。"
-                )
-            self.level = max(self.level, header.level)
+            if letter.withheld:
+                self.withheld.append(letter.sequence)
+            else:
+                self.level = max(self.level, read_header(letter.envelope).level)
             counted = self.cargo.setdefault(str(batch.standing.lane), [0, 0])
             counted[0] += 1
             counted[1] += letter.size
@@ -67,8 +64,8 @@ def make(
 ) -> Voyage:
     """Load an ordered voyage on at most so many volumes and write them, all or none.
 
-    Raises Refused (nothing to say, disc full or unwritable), AboveCeiling; then the voyage is void
-    and everything it would have carried is loaded next time.
+    Raises Refused (nothing to say, disc full or unwritable); then the voyage is void and everything
+    it would have carried is loaded next time.
     """
     with alone(voyage, progress) as moving:
         return _make(voyage, moving, volumes, rng) if voyage.state == State.MAKING else voyage
@@ -99,6 +96,7 @@ def _make(voyage: Voyage, progress: Progress, volumes: int, rng: Rng) -> Voyage:
             statement=target.finish(),
             cargo=load.cargo,
             marks=load.marks,
+            withheld=load.withheld,
         )
     except BaseException as error:
         if target:
@@ -125,7 +123,7 @@ def _empty_statement(voyage: Voyage, level: int = 0) -> Statement:
 def _fill(voyage: Voyage, target: hold.Hold, volumes: int, progress: Progress) -> Load:
     """Put aboard what every lane has to say, most urgent first, while there is room."""
     neighbour, load, own = voyage.neighbour, Load(), own_card()
-    ceiling, saved = commands.ceiling_of(neighbour), 0
+    saved = 0
     lanes = _lanes(neighbour, set())
     if not lanes and voyage.number == 1:
         lanes = (Lane.NORMAL,)  # the first voyage to a new neighbour says who we are
@@ -135,7 +133,7 @@ def _fill(voyage: Voyage, target: hold.Hold, volumes: int, progress: Progress) -
     while lanes and (target.number < volumes or target.has_room()):
         data = compose(neighbour.name, lanes[0])
         batch = decode_batch(data, {own.signing_kid: own}.get, receiver=neighbour.name)
-        load.add(batch, ceiling, neighbour.title)
+        load.add(batch)
         target.put(data)
         if not (batch.letters or batch.receipts):
             silent.add(lanes[0])

@@ -26,7 +26,8 @@ class Voyage(models.Model):
     is being made. `cargo` maps a lane to [letters, bytes of envelopes]. `marks` maps a lane to the
     highest number on board: when all are receipted, the receipts of this voyage are in.
     `volume` and `place` are the import's next step: volumes before it and batches before that are
-    done. `done` counts bytes written or unloaded, `notes` says what was refused and why.
+    done. `done` counts bytes written or unloaded, `notes` says which letters were refused or
+    withheld, and why.
     """
 
     neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="voyages")
