@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
@@ -127,55 +130,86 @@ def _arriving(sha256: str) -> Path:
     return settings.NODE.files / "incoming" / f"{_hash(sha256)}.part"
 
 
-def write_piece(sha256: str, offset: int, data: bytes) -> None:
-    """Write one received piece at its place. Raises Unavailable when the disk is full.
+@contextmanager
+def _held(sha256: str) -> Iterator[int | None]:
+    """A file that arrives, open and locked against every other process; None if it is here already.
 
-    It is durable, like all others of its file, once `sync_pieces` has returned.
+    Whoever writes to it or completes it holds it, so that nothing comes between the last look at
+    its content and its move to its address. The lock is the kernel's and ends with its process.
     """
     path = _arriving(sha256)
-    with plain_errors():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            at, rest = offset, memoryview(data)
-            while rest:  # near the end of a disk less is written than was asked
-                done = os.pwrite(handle, rest, at)
-                rest, at = rest[done:], at + done
-            # The disk begins with it now, so that `sync_pieces` need not wait for everything.
-            os.posix_fadvise(handle, offset, len(data), os.POSIX_FADV_DONTNEED)
-        finally:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        while not _stands_at(path, handle):  # moved or dropped by the one we waited for
             os.close(handle)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if path_of(sha256).exists():
+            path.unlink()
+            yield None
+        else:
+            yield handle
+    finally:
+        os.close(handle)
+
+
+def _stands_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def write_piece(sha256: str, offset: int, data: bytes) -> None:
+    """Write one received piece at its place, unless the file is here already.
+
+    Raises Unavailable when the disk is full. It is durable, like all others of its file, once
+    `sync_pieces` has returned.
+    """
+    with plain_errors(), _held(sha256) as handle:
+        if handle is None:
+            return
+        at, rest = offset, memoryview(data)
+        while rest:  # near the end of a disk less is written than was asked
+            done = os.pwrite(handle, rest, at)
+            rest, at = rest[done:], at + done
+        # The disk begins with it now, so that `sync_pieces` need not wait for everything.
+        os.posix_fadvise(handle, offset, len(data), os.POSIX_FADV_DONTNEED)
 
 
 def sync_pieces(sha256: str) -> None:
     """Bring the pieces written so far to the disk. Raises Unavailable when it is full."""
-    with plain_errors():
-        handle = os.open(_arriving(sha256), os.O_RDONLY)
-        try:
+    with plain_errors(), _held(sha256) as handle:
+        if handle is not None:
             os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def complete(sha256: str, name: str, media_type: str) -> None:
-    """All pieces are here: check the hash and move the file to its place.
+    """All pieces are here: check the hash and move the file to its place, if nobody has yet.
 
     Raises ValueError when the content is not what its name promises; the parts are dropped.
     """
-    path = _arriving(sha256)
-    with path.open("rb") as stream:  # as it lies there: a piece may have been written over since
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
-        path.unlink()
-        raise ValueError(f"file {name}: content hash {found} is not {sha256}")
-    size = path.stat().st_size
-    final = path_of(sha256)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(final)
-    _sync_folder(final.parent)
+    path, final = _arriving(sha256), path_of(sha256)
+    with _held(sha256) as handle:
+        if handle is not None:
+            found = _digest(handle)  # as it lies there: a piece may have been written over since
+            if found != sha256:
+                path.unlink()
+                raise ValueError(f"file {name}: content hash {found} is not {sha256}")
+            os.fsync(handle)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(final)
+            _sync_folder(final.parent)
     StoredFile.objects.get_or_create(
-        sha256=sha256, defaults={"size": size, "media_type": media_type}
+        sha256=sha256, defaults={"size": final.stat().st_size, "media_type": media_type}
     )
+
+
+def _digest(handle: int) -> str:
+    with os.fdopen(handle, "rb", closefd=False) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def store_bytes(data: bytes, name: str) -> StoredFile:

@@ -165,8 +165,7 @@ def write(piece: FilePiece, data: bytes) -> None:
     _check(piece)
     if len(data) != length_of(piece.file, piece.index):
         raise ValueError(f"file piece {piece.index} has {len(data)} bytes")
-    if not files.path_of(piece.file.sha256).exists():
-        files.write_piece(piece.file.sha256, piece.index * PIECE, data)
+    files.write_piece(piece.file.sha256, piece.index * PIECE, data)
 
 
 class Arriving:
