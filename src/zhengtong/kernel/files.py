@@ -115,10 +115,11 @@ def _keep(target: IO[bytes], path: Path, sha256: str) -> None:
     final = path_of(sha256)
     final.parent.mkdir(parents=True, exist_ok=True)
     path.replace(final)
-    _sync_folder(final.parent)
+    sync_folder(final.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -201,7 +202,7 @@ def complete(sha256: str, name: str, media_type: str) -> None:
             os.fsync(handle)
             final.parent.mkdir(parents=True, exist_ok=True)
             path.replace(final)
-            _sync_folder(final.parent)
+            sync_folder(final.parent)
     StoredFile.objects.get_or_create(
         sha256=sha256, defaults={"size": final.stat().st_size, "media_type": media_type}
     )

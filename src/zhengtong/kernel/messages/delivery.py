@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from zhengtong.kernel.engine import insert_all
-from zhengtong.kernel.messages import facts, pieces, transit
+from zhengtong.kernel.messages import facts, pieces, transit, transit_files
 from zhengtong.kernel.messages.letter_body import unpack
 from zhengtong.kernel.messages.models import Arrival, Message, Neighbour
 from zhengtong.kernel.messages.reactions import reactions_to
 from zhengtong.wire.bulk import open_bulk
-from zhengtong.wire.envelope import Opened
+from zhengtong.wire.envelope import Opened, Verified
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.link import Arrived, Incoming
 
@@ -93,12 +93,31 @@ def _read(neighbour: Neighbour, incoming: Incoming, arriving: pieces.Arriving) -
     """The message in a letter; None for what is dealt with at once."""
     letter = incoming.letter
     if incoming.transit is not None:
-        transit.forward(neighbour, incoming.transit, letter.envelope, bytes(letter.bulk))
+        transit.forward(neighbour, incoming.transit, letter.envelope)
     return _opened(incoming.opened, letter.sequence, arriving) if incoming.opened else None
 
 
-def take_bulk(opened: Opened, sealed: bytes) -> None:
-    """Write what came beside a letter to where its file arrives. Raises WireError."""
+class Aside:
+    """What came beside the letters of one batch: written at once, durable before it is taken in."""
+
+    def __init__(self) -> None:
+        self._transit: list[str] = []
+
+    def take(self, neighbour: Neighbour, letter: Opened | Verified, sealed: bytes) -> None:
+        """Write it to where its file arrives, or where it waits to go on. Raises WireError."""
+        if isinstance(letter, Verified):
+            self._transit.append(transit.put_aside(neighbour, letter, sealed))
+        else:
+            _take_piece(letter, sealed)
+
+    def sync(self) -> None:
+        """Bring to the disk what is to go on. Raises Unavailable when it is full."""
+        if self._transit:
+            transit_files.sync(self._transit)
+            self._transit = []
+
+
+def _take_piece(opened: Opened, sealed: bytes) -> None:
     content = opened.content
     if content.kind != pieces.FilePiece.kind:
         raise WireError(Refusal.MALFORMED, f"{content.kind} with something beside it")

@@ -15,7 +15,6 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Q
-from django.db.models.functions import Length
 
 from zhengtong.kernel import files
 from zhengtong.kernel.file_types import ALLOWED
@@ -24,6 +23,7 @@ from zhengtong.kernel.messages.facts import Fact, FileRef, decode, encode, fact,
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import IncomingFile, Letter, Message
 from zhengtong.kernel.messages.routes import Way
+from zhengtong.kernel.messages.transit_files import InTransit
 from zhengtong.wire.beside import Beside
 from zhengtong.wire.bulk import seal_bulk
 from zhengtong.wire.suite import Suite
@@ -108,11 +108,11 @@ def bulks_of(letters: Collection[int]) -> dict[int, Beside]:
     """What travels beside these sealed letters, by their keys; fetched when it is sent."""
     if not letters:
         return {}
-    rows = Letter.objects.filter(pk__in=letters).annotate(size=Length("bulk"))
+    rows = Letter.objects.filter(pk__in=letters)
     suite = own_keys().suite
     return {
-        key: _Piece(_decoded(bytes(body)), suite) if body else _InTransit(key, size)
-        for key, body, size in rows.values_list("pk", "message__body", "size")
+        key: _Piece(_decoded(bytes(body)), suite) if body else InTransit.find(beside)
+        for key, body, beside in rows.values_list("pk", "message__body", "beside")
     }
 
 
@@ -141,20 +141,6 @@ class _Piece:
         except FileNotFoundError:
             data = b""
         return data if len(data) == len(self) else bytes(len(self))
-
-
-@dataclass(frozen=True)
-class _InTransit:
-    """Kept as it came: its key is not ours."""
-
-    letter: int
-    size: int
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __bytes__(self) -> bytes:
-        return bytes(Letter.objects.values_list("bulk", flat=True).get(pk=self.letter))
 
 
 def write(piece: FilePiece, data: bytes) -> None:
