@@ -139,13 +139,12 @@ def _held(sha256: str) -> Iterator[int | None]:
     its content and its move to its address. The lock is the kernel's and ends with its process.
     """
     path = _arriving(sha256)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = _opened(path)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         while not _stands_at(path, handle):  # moved or dropped by the one we waited for
             os.close(handle)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            handle = _opened(path)
             fcntl.flock(handle, fcntl.LOCK_EX)
         if path_of(sha256).exists():
             path.unlink()
@@ -154,6 +153,14 @@ def _held(sha256: str) -> Iterator[int | None]:
             yield handle
     finally:
         os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _stands_at(path: Path, handle: int) -> bool:
@@ -187,30 +194,41 @@ def sync_pieces(sha256: str) -> None:
             os.fsync(handle)
 
 
+def place(sha256: str) -> bool:
+    """All pieces are here: move the file to its address if its hash is right; whether it is there.
+
+    It takes as long as reading the file; the row is left to `complete`. Raises Unavailable.
+    """
+    with plain_errors(), _held(sha256) as handle:
+        return handle is None or _placed(sha256, handle)
+
+
 def complete(sha256: str, name: str, media_type: str) -> None:
-    """All pieces are here: check the hash and move the file to its place, if nobody has yet.
+    """The same, and note the file as stored.
 
     Raises ValueError when the content is not what its name promises; the parts are dropped.
     """
-    path, final = _arriving(sha256), path_of(sha256)
     with _held(sha256) as handle:
-        if handle is not None:
-            found = _digest(handle)  # as it lies there: a piece may have been written over since
-            if found != sha256:
-                path.unlink()
-                raise ValueError(f"file {name}: content hash {found} is not {sha256}")
-            os.fsync(handle)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(final)
-            sync_folder(final.parent)
+        if handle is not None and not _placed(sha256, handle):
+            _arriving(sha256).unlink()
+            raise ValueError(f"file {name}: its content hash is not {sha256}")
     StoredFile.objects.get_or_create(
-        sha256=sha256, defaults={"size": final.stat().st_size, "media_type": media_type}
+        sha256=sha256,
+        defaults={"size": path_of(sha256).stat().st_size, "media_type": media_type},
     )
 
 
-def _digest(handle: int) -> str:
+def _placed(sha256: str, handle: int) -> bool:
     with os.fdopen(handle, "rb", closefd=False) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        # As it lies there: a piece may have been written over since it came.
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            return False
+    os.fsync(handle)
+    final = path_of(sha256)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    _arriving(sha256).replace(final)
+    sync_folder(final.parent)
+    return True
 
 
 def store_bytes(data: bytes, name: str) -> StoredFile:

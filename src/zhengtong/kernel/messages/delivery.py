@@ -7,6 +7,7 @@ from uuid import UUID
 
 from zhengtong.kernel.engine import insert_all
 from zhengtong.kernel.messages import facts, pieces, transit, transit_files
+from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.messages.letter_body import unpack
 from zhengtong.kernel.messages.models import Arrival, Message, Neighbour
 from zhengtong.kernel.messages.reactions import reactions_to
@@ -102,22 +103,27 @@ class Aside:
 
     def __init__(self) -> None:
         self._transit: list[str] = []
+        self._pieces: dict[FileRef, set[int]] = {}
 
     def take(self, neighbour: Neighbour, letter: Opened | Verified, sealed: bytes) -> None:
         """Write it to where its file arrives, or where it waits to go on. Raises WireError."""
         if isinstance(letter, Verified):
             self._transit.append(transit.put_aside(neighbour, letter, sealed))
         else:
-            _take_piece(letter, sealed)
+            piece = _write_piece(letter, sealed)
+            self._pieces.setdefault(piece.file, set()).add(piece.index)
 
-    def sync(self) -> None:
-        """Bring to the disk what is to go on. Raises Unavailable when it is full."""
+    def settle(self) -> None:
+        """What takes long, ahead of the transaction: bring all to the disk, and files that are
+        now whole to their places. Raises Unavailable when the disk is full."""
         if self._transit:
             transit_files.sync(self._transit)
-            self._transit = []
+        for file, came in self._pieces.items():
+            pieces.settle_ahead(file, came)
+        self._transit, self._pieces = [], {}
 
 
-def _take_piece(opened: Opened, sealed: bytes) -> None:
+def _write_piece(opened: Opened, sealed: bytes) -> pieces.FilePiece:
     content = opened.content
     if content.kind != pieces.FilePiece.kind:
         raise WireError(Refusal.MALFORMED, f"{content.kind} with something beside it")
@@ -127,6 +133,7 @@ def _take_piece(opened: Opened, sealed: bytes) -> None:
         pieces.write(fact, open_bulk(sealed, fact.key, opened.sender.crypto))
     except (ValueError, facts.MalformedFact) as error:
         raise WireError(Refusal.MALFORMED, str(error)) from error
+    return fact
 
 
 def _opened(opened: Opened, number: int, arriving: pieces.Arriving) -> Message | None:

@@ -67,7 +67,7 @@ class DatabaseStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        self._aside.sync()
+        self._aside.settle()
         self._met = Met(locking=True)
         with transaction.atomic():
             yield
