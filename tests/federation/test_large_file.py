@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.federation.city import City, Site, free_port, office_id, wait_until
+from tests.federation.city import City, Site, alive, free_port, office_id, wait_until
 from tests.server.served import certify
 from zhengtong.wire.certificates import create_authority
 
@@ -94,18 +94,19 @@ def _kill(site: Site, whole: bool) -> None:
         site.kill()
         site.start()
         return
-    for pid in site.children():
+    victims = site.children()
+    for pid in victims:
         os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(site.children()) == len(victims) and not {*site.children()} & {*victims})
 
 
 def _note(peaks: dict[str, float], city: City) -> None:
-    """The most memory (MB) that any process of each node has held so far."""
+    """The most memory (MB) that any process of each node has held so far; the dead hold none."""
     for site in city.sites.values():
-        for pid in site.children():
+        for pid in filter(alive, site.children()):
             status = Path(f"/proc/{pid}/status").read_text()
-            (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-            key = f"{site.name} {pid}"
-            peaks[key] = max(peaks.get(key, 0), int(line.split()[1]) * 1024 / 1e6)
+            held = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+            peaks[f"{site.name} {pid}"] = max(int(line.split()[1]) * 1024 / 1e6 for line in held)
 
 
 def _at_rest(site: Site) -> bool:
