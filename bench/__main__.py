@@ -27,6 +27,7 @@ MODULES = {
     "exchange_nats": ("exchange-intl-nats", "exchange-gm-nats"),
     "ferry": ("exchange-intl-ferry", "exchange-gm-ferry"),
     "attachment": ("attachment-1g",),
+    "attachment_tls": ("attachment-tls-down", "attachment-tls-up"),
     "catch_up": ("catch-up",),
     "nation": ("nation",),
     "evidence": ("evidence",),

@@ -71,21 +71,22 @@ class Parcels(Pair):
     """A pair over which a file goes."""
 
     def lay(self, city: Path, county: Path) -> None:
-        with (city / "node.toml").open("a") as config:
-            config.write("\n[serve]\nmax_upload_mb = 1024\n")
+        for home in (city, county):
+            with (home / "node.toml").open("a") as config:
+                config.write("\n[serve]\nmax_upload_mb = 4096\n")
 
-    def carry(self, sha256: str) -> float:
-        """Seconds from the commit of a fact with this file until the county has it."""
+    def carry(self, sha256: str, source: str = "city", target: str = "county") -> float:
+        """Seconds from the commit of a fact with this file until the other node has it."""
         before_all = {name: cpu_seconds(pid) for name, pid in self.processes.items()}
         for pid in self.processes.values():
             Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak counts from here
-        with closing(sqlite3.connect(self.folder / "county" / "node.sqlite3")) as county:
-            began = apart(load.post_file, self.folder / "city", sha256)
+        with closing(sqlite3.connect(self.folder / target / "node.sqlite3")) as there:
+            began = apart(load.post_file, self.folder / source, sha256, target)
             pieces, changed = 0, time.monotonic()
-            while not county.execute(
+            while not there.execute(
                 "SELECT 1 FROM kernel_storedfile WHERE sha256 = ?", (sha256,)
             ).fetchone():
-                arrived = county.execute("SELECT count(*) FROM kernel_arrival").fetchone()[0]
+                arrived = there.execute("SELECT count(*) FROM kernel_arrival").fetchone()[0]
                 now = time.monotonic()
                 pieces, changed = arrived, changed if arrived == pieces else now
                 if now - changed > STALLED:
@@ -95,14 +96,18 @@ class Parcels(Pair):
         for name, pid in self.processes.items():
             spent = cpu_seconds(pid) - before_all[name]
             self.used[name] = self.used.get(name, 0.0) + spent
-        with stored(self.folder / "county", sha256).open("rb") as file:
+        with stored(self.folder / target, sha256).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                raise RuntimeError("the county holds another file")
+                raise RuntimeError(f"the {target} holds another file")
         return took
 
     def peak_mb(self) -> float:
         """The most memory that one process of either node held since the last file set out."""
-        return max(_peak_mb(pid) for pid in self.processes.values())
+        return max(self.peaks_mb().values())
+
+    def peaks_mb(self) -> dict[str, float]:
+        """The same, by process."""
+        return {name: _peak_mb(pid) for name, pid in self.processes.items()}
 
 
 def stored(home: Path, sha256: str) -> Path:

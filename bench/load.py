@@ -116,14 +116,15 @@ class _Picture:
         return (began + os.urandom(length))[:length]
 
 
-def post_file(folder: Path, sha256: str) -> float:
-    """Put a fact with a stored file on its way to the county, and ring.
+def post_file(folder: Path, sha256: str, to: str = NEIGHBOUR) -> float:
+    """Put a fact with a stored file on its way to a neighbour, and ring.
 
     Returns the moment of the commit, as `enqueue` does.
     """
     from zhengtong.faces.cli.start import enter
 
     enter(folder / "node.toml")
+    from django.conf import settings
     from django.db import transaction
 
     from zhengtong.kernel import moment
@@ -136,7 +137,7 @@ def post_file(folder: Path, sha256: str) -> float:
 
     file = StoredFile.objects.get(pk=sha256)
     parcel = Parcel((FileRef(file.sha256, "picture.png", file.size, file.media_type),))
-    (way,) = ways_to([NEIGHBOUR]).values()
+    (way,) = ways_to([to]).values()
     with transaction.atomic():
         pieces.send_missing(parcel, 1, [way], 2, moment.now())
         message = Message.objects.create(
@@ -144,11 +145,11 @@ def post_file(folder: Path, sha256: str) -> float:
             kind=parcel.kind,
             body=encode(parcel),
             level=1,
-            origin="city",
+            origin=settings.NODE.name,
             at=moment.now(),
             pending=False,
         )
-        Letter.objects.create(message=message, neighbour=way.neighbour, destination=NEIGHBOUR)
+        Letter.objects.create(message=message, neighbour=way.neighbour, destination=to)
     committed = time.monotonic()
     ring()
     return committed

@@ -477,11 +477,13 @@ def send_large(clerk: str, leader: str, to: list[str], title: str, mebibytes: in
     dice = random.Random()  # never the same file twice: a file is sent once to each node
     with tempfile.TemporaryFile() as file:
         for _ in range(mebibytes):
-            file.write(dice.randbytes(1 << 19).hex().encode())
+            file.write(dice.randbytes(1 << 20))
         file.seek(0)
-        stored = files.store(file, "附件.txt")
+        file.write(b"\x89PNG\r\n\x1a\n")
+        file.seek(0)
+        stored = files.store(file, "附件.png")
     organisations = list(Organisation.objects.filter(pk__in=to))
-    document = _issued(clerk, leader, organisations, f"{title}的通知", [(stored, "附件.txt")])
+    document = _issued(clerk, leader, organisations, f"{title}的通知", [(stored, "附件.png")])
     return str(outgoing.dispatch(actor(clerk), document).pk)
 
 

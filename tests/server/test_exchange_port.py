@@ -8,11 +8,13 @@ import socket
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 
 import pytest
 
+from tests.federation.city import wait_until
 from tests.server.served import NOW, UPLOAD_LIMIT, Served, certify
 from zhengtong.faces.server import exchange_port
 from zhengtong.wire.certificates import create_authority
@@ -57,6 +59,22 @@ def test_answers_of_any_size(served: Served, size: int) -> None:
     for _ in range(2):
         answer, said = ask(connection, f"/exchange?{size}")
         assert (answer.status, len(said)) == (200, size)
+
+
+def test_a_large_answer_takes_no_room_on_the_disk_once_it_is_read(served: Served) -> None:
+    _, said = ask(served.connect(), "/exchange?5000001")
+    wait_until(lambda: 5_000_001 not in unnamed_files(), 10)
+    assert len(said) == 5_000_001
+
+
+def unnamed_files() -> list[int]:
+    """The sizes of this process's open files that have no name."""
+    sizes = []
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if str(path.readlink()).endswith("(deleted)"):
+                sizes.append(path.stat().st_size)
+    return sizes
 
 
 def test_without_a_certificate_the_reason_is_told_even_behind_a_large_body(served: Served) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
@@ -112,10 +115,11 @@ def _keep(target: IO[bytes], path: Path, sha256: str) -> None:
     final = path_of(sha256)
     final.parent.mkdir(parents=True, exist_ok=True)
     path.replace(final)
-    _sync_folder(final.parent)
+    sync_folder(final.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -127,55 +131,104 @@ def _arriving(sha256: str) -> Path:
     return settings.NODE.files / "incoming" / f"{_hash(sha256)}.part"
 
 
-def write_piece(sha256: str, offset: int, data: bytes) -> None:
-    """Write one received piece at its place. Raises Unavailable when the disk is full.
+@contextmanager
+def _held(sha256: str) -> Iterator[int | None]:
+    """A file that arrives, open and locked against every other process; None if it is here already.
 
-    It is durable, like all others of its file, once `sync_pieces` has returned.
+    Whoever writes to it or completes it holds it, so that nothing comes between the last look at
+    its content and its move to its address. The lock is the kernel's and ends with its process.
     """
     path = _arriving(sha256)
-    with plain_errors():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            at, rest = offset, memoryview(data)
-            while rest:  # near the end of a disk less is written than was asked
-                done = os.pwrite(handle, rest, at)
-                rest, at = rest[done:], at + done
-            # The disk begins with it now, so that `sync_pieces` need not wait for everything.
-            os.posix_fadvise(handle, offset, len(data), os.POSIX_FADV_DONTNEED)
-        finally:
+    handle = _opened(path)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        while not _stands_at(path, handle):  # moved or dropped by the one we waited for
             os.close(handle)
+            handle = _opened(path)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if path_of(sha256).exists():
+            path.unlink()
+            yield None
+        else:
+            yield handle
+    finally:
+        os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _stands_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def write_piece(sha256: str, offset: int, data: bytes) -> None:
+    """Write one received piece at its place, unless the file is here already.
+
+    Raises Unavailable when the disk is full. It is durable, like all others of its file, once
+    `sync_pieces` has returned.
+    """
+    with plain_errors(), _held(sha256) as handle:
+        if handle is None:
+            return
+        at, rest = offset, memoryview(data)
+        while rest:  # near the end of a disk less is written than was asked
+            done = os.pwrite(handle, rest, at)
+            rest, at = rest[done:], at + done
+        # The disk begins with it now, so that `sync_pieces` need not wait for everything.
+        os.posix_fadvise(handle, offset, len(data), os.POSIX_FADV_DONTNEED)
 
 
 def sync_pieces(sha256: str) -> None:
     """Bring the pieces written so far to the disk. Raises Unavailable when it is full."""
-    with plain_errors():
-        handle = os.open(_arriving(sha256), os.O_RDONLY)
-        try:
+    with plain_errors(), _held(sha256) as handle:
+        if handle is not None:
             os.fsync(handle)
-        finally:
-            os.close(handle)
+
+
+def place(sha256: str) -> bool:
+    """All pieces are here: move the file to its address if its hash is right; whether it is there.
+
+    It takes as long as reading the file; the row is left to `complete`. Raises Unavailable.
+    """
+    with plain_errors(), _held(sha256) as handle:
+        return handle is None or _placed(sha256, handle)
 
 
 def complete(sha256: str, name: str, media_type: str) -> None:
-    """All pieces are here: check the hash and move the file to its place.
+    """The same, and note the file as stored.
 
     Raises ValueError when the content is not what its name promises; the parts are dropped.
     """
-    path = _arriving(sha256)
-    with path.open("rb") as stream:  # as it lies there: a piece may have been written over since
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
-        path.unlink()
-        raise ValueError(f"file {name}: content hash {found} is not {sha256}")
-    size = path.stat().st_size
+    with _held(sha256) as handle:
+        if handle is not None and not _placed(sha256, handle):
+            _arriving(sha256).unlink()
+            raise ValueError(f"file {name}: its content hash is not {sha256}")
+    StoredFile.objects.get_or_create(
+        sha256=sha256,
+        defaults={"size": path_of(sha256).stat().st_size, "media_type": media_type},
+    )
+
+
+def _placed(sha256: str, handle: int) -> bool:
+    with os.fdopen(handle, "rb", closefd=False) as stream:
+        # As it lies there: a piece may have been written over since it came.
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            return False
+    os.fsync(handle)
     final = path_of(sha256)
     final.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(final)
-    _sync_folder(final.parent)
-    StoredFile.objects.get_or_create(
-        sha256=sha256, defaults={"size": size, "media_type": media_type}
-    )
+    _arriving(sha256).replace(final)
+    sync_folder(final.parent)
+    return True
 
 
 def store_bytes(data: bytes, name: str) -> StoredFile:

@@ -26,7 +26,7 @@ from zhengtong.kernel.errors import Unavailable
 from zhengtong.kernel.extraction import extract_text
 from zhengtong.kernel.files import StoredFile, path_of
 from zhengtong.kernel.membership import upkeep
-from zhengtong.kernel.messages import reactions, roads, sealing, timers
+from zhengtong.kernel.messages import reactions, roads, sealing, timers, transit_files
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import Message
 from zhengtong.kernel.messages.roads import ferry
@@ -57,6 +57,7 @@ class Worker:
             ("sealing", sealing.seal_waiting),
             ("links", self.links.work),
             ("ferry", ferry.work),
+            ("transit", transit_files.Sweeper().work),
             ("timers", lambda: bool(timers.ring_due())),
             ("extraction", extract_one),
             ("indexing", self.indexer.work),

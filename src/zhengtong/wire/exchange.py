@@ -187,7 +187,7 @@ class Exchange:
         sender = batch.standing.sender
         known = self.store.received(sender, batch.standing.lane)
         card, find = self.store.peer(sender).card, self.store.origins(sender)
-        end = (self.keys, self.ceiling, self.store.take_bulk)
+        end = (self.keys, self.ceiling, partial(self.store.take_bulk, sender))
         return open_letters(batch.letters, known, card, find, *end)
 
     def next_batch(

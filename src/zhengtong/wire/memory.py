@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from zhengtong.wire.batch import Batch, Letter, Refused
-from zhengtong.wire.envelope import Opened, read_header
+from zhengtong.wire.envelope import Opened, Verified, read_header
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import TOP_LEVEL, FindCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Numbered, Owed, Peer
@@ -248,7 +248,7 @@ class MemoryStore:
     def deliver(self, peer: str, letters: Sequence[Incoming]) -> Mapping[int, WireError]:
         return self.application(peer, letters)
 
-    def take_bulk(self, opened: Opened, sealed: bytes) -> None:
+    def take_bulk(self, peer: str, letter: Opened | Verified, sealed: bytes) -> None:
         """Nothing here reads files."""
 
     def take(self, peer: str, lane: int, letters: Sequence[Arrived]) -> None:

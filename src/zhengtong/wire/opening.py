@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from zhengtong.wire.batch import Letter
 from zhengtong.wire.bulk import require_bulk
-from zhengtong.wire.envelope import Opened, open_verified, verify_envelope
+from zhengtong.wire.envelope import Opened, Verified, open_verified, verify_envelope
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys
 from zhengtong.wire.link import Incoming
 
-TakeBulk = Callable[[Opened, bytes], None]
-"""Takes what is beside an opened letter, still sealed. Raises WireError: refuse this letter."""
+TakeBulk = Callable[[Opened | Verified, bytes], None]
+"""Takes what is beside a letter, opened or in transit, still sealed. Raises WireError: refuse."""
 
 
 def open_letters(
@@ -29,7 +29,7 @@ def open_letters(
 
     Those up to number `known` are stored already and are left closed. `find` knows the nodes whose
     letters this neighbour may bring. A fault of one letter is noted at that letter. What is beside
-    an opened letter goes to `take_bulk` and is held no longer.
+    a letter goes to `take_bulk` and is held no longer.
     """
     return [_open(letter, known, card, find, keys, ceiling, take_bulk) for letter in letters]
 
@@ -54,7 +54,9 @@ def _open(
         verified = verify_envelope(letter.envelope, find)
         require_bulk(verified.header, sealed)
         if keys.node not in verified.header.destinations:
-            return replace(incoming, letter=replace(letter, bulk=sealed), transit=verified)
+            if sealed:
+                take_bulk(verified, sealed)
+            return replace(incoming, transit=verified)
         opened = open_verified(verified, keys, ceiling=ceiling)
         if sealed:
             take_bulk(opened, sealed)

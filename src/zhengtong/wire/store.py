@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from zhengtong.wire.batch import Batch, Letter
-from zhengtong.wire.envelope import Opened
+from zhengtong.wire.envelope import Opened, Verified
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.keys import FindCard
 from zhengtong.wire.link import Arrived, Held, Incoming, Lane, Mark, Owed, Peer
@@ -70,9 +70,9 @@ class Store(Protocol):
     def deliver(self, peer: str, letters: Sequence[Incoming]) -> Mapping[int, WireError]:
         """Hand new letters over to what stands above; why some were refused, by number."""
 
-    def take_bulk(self, opened: Opened, sealed: bytes) -> None:
-        """Put aside what is beside an opened letter until this is delivered; outside the
-        transaction, perhaps in vain, perhaps again. Raises WireError: refuse this letter."""
+    def take_bulk(self, peer: str, letter: Opened | Verified, sealed: bytes) -> None:
+        """Put aside what is beside a letter, opened or in transit, until this is delivered; outside
+        the transaction, perhaps in vain, perhaps again. Raises WireError: refuse this letter."""
 
     def take(self, peer: str, lane: int, letters: Sequence[Arrived]) -> None:
         """Store new letters under their numbers."""

@@ -106,6 +106,18 @@ def test_a_file_with_false_content_is_refused_and_may_come_again(fugou: Poser) -
     assert whole(file)
 
 
+def test_a_file_is_hashed_and_moved_ahead_of_the_transaction_that_notes_it(fugou: Poser) -> None:
+    """A transaction that fails shows what came before it."""
+    file, parts = a_file()
+    letters = [fugou.piece(number, *part) for number, part in enumerate(parts, 1)]
+    exchange.answer(fugou.batch(*letters[:1]))
+    with pytest.raises(WireError, match="replayed"):
+        exchange.answer(fugou.batch(*letters[1:], counter=1))
+    assert files.path_of(file.sha256).exists() and not files.exists(file.sha256)
+    assert fugou.read(exchange.answer(fugou.batch(*letters[1:]))).refusals == ()
+    assert whole(file)
+
+
 def test_only_the_bulk_that_its_header_names_is_taken(fugou: Poser) -> None:
     file, parts = a_file()
     letters = [fugou.piece(number, *part) for number, part in enumerate(parts, 1)]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import time
+import tracemalloc
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
+from django.db import transaction
 
 from tests.federation.neighbour import Poser, a_fact, dial
 from zhengtong.kernel.directory.actors import node_actor
-from zhengtong.kernel.messages import commands, exchange, sealing
+from zhengtong.kernel.messages import commands, exchange, pieces, sealing, transit_files
 from zhengtong.kernel.messages.facts import FileRef, decode, encode
 from zhengtong.kernel.messages.hops import hops_of
 from zhengtong.kernel.messages.letter_body import unpack
@@ -27,10 +35,13 @@ from zhengtong.kernel.messages.outbox import post
 from zhengtong.kernel.messages.pieces import FilePiece
 from zhengtong.kernel.messages.routes import ways_to
 from zhengtong.kernel.messages.transit import FURTHER_ON, Carried
+from zhengtong.wire.batch import MAX_BATCH, MAX_BULKS
 from zhengtong.wire.batch import Letter as Numbered
+from zhengtong.wire.beside import read_head
 from zhengtong.wire.bulk import seal_bulk
 from zhengtong.wire.envelope import open_envelope
 from zhengtong.wire.errors import Refusal
+from zhengtong.wire.keys import NodeCard
 from zhengtong.wire.receipts import Event, Receipts, single, verify_single
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +54,31 @@ def shenqiu(fugou: Poser) -> Poser:
     for poser in (fugou, other):
         dial(poser.batch())
     return other
+
+
+@pytest.fixture(autouse=True)
+def nothing_aside() -> Iterator[None]:
+    yield
+    transit_files.drop(put_aside())
+
+
+def put_aside() -> list[str]:
+    """What lies here for others."""
+    return sorted(path.name for path in (settings.NODE.files / "transit").glob("*"))
+
+
+@pytest.fixture
+def committing(django_capture_on_commit_callbacks: Any) -> Any:
+    """What is to happen after a commit happens at the end of this block, unless it fails."""
+    return django_capture_on_commit_callbacks
+
+
+def bulky(sender: Poser, to: NodeCard, data: bytes = bytes(900)) -> Numbered:
+    """A letter with a piece of a file beside it."""
+    file = FileRef("ab" * 32, "水位.txt", len(data), "text/plain")
+    piece = FilePiece(file, 0, bytes(32))
+    sealed = seal_bulk(data, piece.key, sender.keys.suite)
+    return Numbered(1, sender.envelope(piece, beside=sealed, to=to), sealed)
 
 
 def behind(neighbour: Poser, name: str, ceiling: int = 2, zone: str = "private") -> Poser:
@@ -88,17 +124,80 @@ def test_a_letter_for_another_node_goes_on_untouched(fugou: Poser, shenqiu: Pose
 
 
 def test_a_piece_of_a_file_goes_on_beside_its_letter_and_is_dropped_once_receipted(
-    fugou: Poser, shenqiu: Poser
+    fugou: Poser, shenqiu: Poser, committing: Any
 ) -> None:
-    piece = FilePiece(FileRef("ab" * 32, "水位.txt", 900, "text/plain"), 0, bytes(32))
-    sealed = seal_bulk(bytes(900), piece.key, fugou.keys.suite)
-    envelope = fugou.envelope(piece, beside=sealed, to=shenqiu.card)
-    assert dial(fugou.batch(Numbered(1, envelope, sealed)))[0] == 200
+    letter = bulky(fugou, shenqiu.card)
+    assert dial(fugou.batch(letter))[0] == 200
     (passed,) = given(shenqiu)
-    assert (passed.envelope, passed.bulk) == (envelope, sealed)
-    assert bytes(Letter.objects.get(neighbour__name="shenqiu").bulk) == sealed
-    take(shenqiu, [passed])
-    assert bytes(Letter.objects.get(neighbour__name="shenqiu").bulk) == b""
+    assert (passed.envelope, passed.bulk) == (letter.envelope, letter.bulk)
+    assert put_aside() == [Letter.objects.get(neighbour__name="shenqiu").beside]
+    with committing(execute=True):
+        take(shenqiu, [passed])
+    assert put_aside() == []
+    assert Letter.objects.get(neighbour__name="shenqiu").beside == ""
+
+
+def test_what_was_put_aside_is_kept_if_its_receipt_is_not(
+    fugou: Poser, shenqiu: Poser, committing: Any
+) -> None:
+    """The machine stops before the receipt of the next node is committed."""
+    dial(fugou.batch(bulky(fugou, shenqiu.card)))
+    letters = given(shenqiu)
+    with pytest.raises(RuntimeError), committing(execute=True), transaction.atomic():
+        take(shenqiu, letters)
+        raise RuntimeError("stopped")
+    exchange.rewind("shenqiu")
+    (again,) = given(shenqiu)
+    assert bytes(again.bulk) == bytes(letters[0].bulk)
+
+
+def test_a_piece_that_may_not_go_on_is_not_put_aside(fugou: Poser, shenqiu: Poser) -> None:
+    low = behind(shenqiu, "xihua", ceiling=0)
+    generous = Poser(fugou.node, low.name)  # a sender that believes it to hold more than it may
+    answer = fugou.read(dial(fugou.batch(bulky(fugou, generous.card)))[2])
+    assert [refused.code for refused in answer.refusals] == [Refusal.ABOVE_CEILING]
+    assert put_aside() == []
+
+
+def test_a_piece_that_has_gone_missing_leaves_its_letter_bare(fugou: Poser, shenqiu: Poser) -> None:
+    dial(fugou.batch(bulky(fugou, shenqiu.card)))
+    transit_files.drop(put_aside())
+    (passed,) = given(shenqiu)
+    assert bytes(passed.bulk) == b""
+
+
+def test_what_no_letter_names_is_dropped_after_a_day(fugou: Poser, shenqiu: Poser) -> None:
+    dial(fugou.batch(bulky(fugou, shenqiu.card)))
+    (named,) = put_aside()
+    for name in ("ab" * 32, "cd" * 32):
+        transit_files.write(name, b"sealed")
+    yesterday = time.time() - 86_401
+    for name in (named, "ab" * 32):
+        os.utime(settings.NODE.files / "transit" / name, (yesterday, yesterday))
+    sweeper = transit_files.Sweeper()
+    assert sweeper.work()
+    assert set(put_aside()) == {named, "cd" * 32}
+    assert not sweeper.work()
+
+
+def test_a_batch_goes_through_in_the_memory_of_a_few_pieces(fugou: Poser, shenqiu: Poser) -> None:
+    """Thirty-two MiB beside its letters: from the line to the disk, and from there to the line."""
+    data, number = os.urandom(pieces.PIECE), 32
+    letters = [bulky(fugou, shenqiu.card, data) for _ in range(number)]
+    line = BytesIO(fugou.batch(*fugou.letters(*letters)))
+    head = read_head(line.read, MAX_BATCH)
+    tracemalloc.start()
+    exchange.answer_streamed(head, line.read)
+    came = tracemalloc.get_traced_memory()[1]
+    while sealing.seal_waiting():
+        pass
+    tracemalloc.reset_peak()
+    going = exchange.stream("shenqiu", 2, room=MAX_BULKS)
+    left = sum(len(part) for part in going)
+    went = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert left > number * pieces.PIECE
+    assert max(came, went) < 8 * pieces.PIECE
 
 
 def test_a_hop_knows_of_the_way_as_far_as_the_next_node(fugou: Poser, shenqiu: Poser) -> None:

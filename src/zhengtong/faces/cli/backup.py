@@ -18,7 +18,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -82,11 +82,12 @@ def _parts(node: Node, scratch: Path) -> Iterator[tuple[Path, str]]:
     yield dump, DATABASE
     for path in sorted(node.files.rglob("*")) if node.files.exists() else []:
         name = f"files/{path.relative_to(node.files).as_posix()}"
-        if path.parent.name != "incoming":
+        if path.parent.name not in ("incoming", "transit"):
             if path.is_file():
                 yield path, name
-        elif path.suffix == ".part" and path.exists():  # a file that is still arriving
-            yield _copy(path, scratch), name
+        elif path.parent.name == "transit" or path.suffix == ".part":  # still on its way
+            with suppress(FileNotFoundError):
+                yield _copy(path, scratch), name
 
 
 def _copy(path: Path, scratch: Path) -> Path:

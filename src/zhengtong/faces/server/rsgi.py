@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from zhengtong.faces.server import refusals
+from zhengtong.faces.server.exchange_request import Exchange
 from zhengtong.faces.server.pages import Answer, BakedPages
 from zhengtong.faces.server.streams import Request, StreamHandler, Streams
 from zhengtong.faces.server.uploads import (
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from granian.rsgi import Scope
 
 _log = logging.getLogger(__name__)
-# The engine opens a file some moments after it was told to send it.
+# The engine opens a file some moments after it was told to send it. The port for nodes does so at
+# once; otherwise all answers of a minute would lie on the disk, several GB while a file is sent.
 _KEEP_DESCRIPTOR = 60.0
 
 
@@ -166,12 +168,13 @@ def _send(proto: HTTPProtocol, answer: Answer) -> None:
     proto.response_bytes(answer.status, answer.headers, answer.body)
 
 
-def _reply(proto: HTTPProtocol, method: str, reply: Reply) -> None:
+def _reply(proto: HTTPProtocol | Exchange, method: str, reply: Reply) -> None:
     """Send a finished WSGI reply; its length is ours to say, except where there is no body."""
     others = [header for header in reply.headers if header[0] != "content-length"]
     size = len(reply.body) if reply.descriptor is None else reply.end - reply.start
     if reply.descriptor is not None:
-        asyncio.get_running_loop().call_later(_KEEP_DESCRIPTOR, os.close, reply.descriptor)
+        keep = 0.0 if isinstance(proto, Exchange) else _KEEP_DESCRIPTOR
+        asyncio.get_running_loop().call_later(keep, os.close, reply.descriptor)
     if reply.status in (204, 304):
         proto.response_empty(reply.status, others)
     elif method == "HEAD":

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from zhengtong.kernel.engine import insert_all
-from zhengtong.kernel.messages import facts, pieces, transit
+from zhengtong.kernel.messages import facts, pieces, transit, transit_files
+from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.messages.letter_body import unpack
 from zhengtong.kernel.messages.models import Arrival, Message, Neighbour
 from zhengtong.kernel.messages.reactions import reactions_to
 from zhengtong.wire.bulk import open_bulk
-from zhengtong.wire.envelope import Opened
+from zhengtong.wire.envelope import Opened, Verified
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.link import Arrived, Incoming
 
@@ -93,12 +94,36 @@ def _read(neighbour: Neighbour, incoming: Incoming, arriving: pieces.Arriving) -
     """The message in a letter; None for what is dealt with at once."""
     letter = incoming.letter
     if incoming.transit is not None:
-        transit.forward(neighbour, incoming.transit, letter.envelope, bytes(letter.bulk))
+        transit.forward(neighbour, incoming.transit, letter.envelope)
     return _opened(incoming.opened, letter.sequence, arriving) if incoming.opened else None
 
 
-def take_bulk(opened: Opened, sealed: bytes) -> None:
-    """Write what came beside a letter to where its file arrives. Raises WireError."""
+class Aside:
+    """What came beside the letters of one batch: written at once, durable before it is taken in."""
+
+    def __init__(self) -> None:
+        self._transit: list[str] = []
+        self._pieces: dict[FileRef, set[int]] = {}
+
+    def take(self, neighbour: Neighbour, letter: Opened | Verified, sealed: bytes) -> None:
+        """Write it to where its file arrives, or where it waits to go on. Raises WireError."""
+        if isinstance(letter, Verified):
+            self._transit.append(transit.put_aside(neighbour, letter, sealed))
+        else:
+            piece = _write_piece(letter, sealed)
+            self._pieces.setdefault(piece.file, set()).add(piece.index)
+
+    def settle(self) -> None:
+        """What takes long, ahead of the transaction: bring all to the disk, and files that are
+        now whole to their places. Raises Unavailable when the disk is full."""
+        if self._transit:
+            transit_files.sync(self._transit)
+        for file, came in self._pieces.items():
+            pieces.settle_ahead(file, came)
+        self._transit, self._pieces = [], {}
+
+
+def _write_piece(opened: Opened, sealed: bytes) -> pieces.FilePiece:
     content = opened.content
     if content.kind != pieces.FilePiece.kind:
         raise WireError(Refusal.MALFORMED, f"{content.kind} with something beside it")
@@ -108,6 +133,7 @@ def take_bulk(opened: Opened, sealed: bytes) -> None:
         pieces.write(fact, open_bulk(sealed, fact.key, opened.sender.crypto))
     except (ValueError, facts.MalformedFact) as error:
         raise WireError(Refusal.MALFORMED, str(error)) from error
+    return fact
 
 
 def _opened(opened: Opened, number: int, arriving: pieces.Arriving) -> Message | None:

@@ -120,8 +120,8 @@ class Message(models.Model):
 class Letter(models.Model):
     """A message to be carried to one node, the `destination`; `neighbour` is the next hop.
 
-    `envelope` holds a letter in transit as it came, `bulk` what came beside it, until it is
-    receipted; one of our own is sealed when its turn comes.
+    `envelope` holds a letter in transit as it came, `beside` names the file with what came beside
+    it, until it is receipted (transit_files.py); one of our own is sealed when its turn comes.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -130,7 +130,7 @@ class Letter(models.Model):
     destination = models.CharField(max_length=63)
     lane = models.PositiveSmallIntegerField(default=2)
     envelope = models.BinaryField(default=bytes)
-    bulk = models.BinaryField(default=bytes)
+    beside = models.CharField(max_length=64, default="")
     waiting = models.BooleanField(default=True)
     problem = models.CharField(max_length=300, default="")  # why it could not be sealed
     created_at = models.DateTimeField(default=moment.now)
@@ -144,6 +144,7 @@ class Letter(models.Model):
             ),
             models.Index(fields=["created_at", "id"], name="letter_by_time"),
             models.Index(fields=["id"], name="letter_stuck", condition=Q(problem__gt="")),
+            models.Index(fields=["beside"], name="letter_beside", condition=Q(beside__gt="")),
         ]
 
 

@@ -15,7 +15,6 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Q
-from django.db.models.functions import Length
 
 from zhengtong.kernel import files
 from zhengtong.kernel.file_types import ALLOWED
@@ -24,6 +23,7 @@ from zhengtong.kernel.messages.facts import Fact, FileRef, decode, encode, fact,
 from zhengtong.kernel.messages.identity import own_keys
 from zhengtong.kernel.messages.models import IncomingFile, Letter, Message
 from zhengtong.kernel.messages.routes import Way
+from zhengtong.kernel.messages.transit_files import InTransit
 from zhengtong.wire.beside import Beside
 from zhengtong.wire.bulk import seal_bulk
 from zhengtong.wire.suite import Suite
@@ -108,11 +108,11 @@ def bulks_of(letters: Collection[int]) -> dict[int, Beside]:
     """What travels beside these sealed letters, by their keys; fetched when it is sent."""
     if not letters:
         return {}
-    rows = Letter.objects.filter(pk__in=letters).annotate(size=Length("bulk"))
+    rows = Letter.objects.filter(pk__in=letters)
     suite = own_keys().suite
     return {
-        key: _Piece(_decoded(bytes(body)), suite) if body else _InTransit(key, size)
-        for key, body, size in rows.values_list("pk", "message__body", "size")
+        key: _Piece(_decoded(bytes(body)), suite) if body else InTransit.find(beside)
+        for key, body, beside in rows.values_list("pk", "message__body", "beside")
     }
 
 
@@ -143,20 +143,6 @@ class _Piece:
         return data if len(data) == len(self) else bytes(len(self))
 
 
-@dataclass(frozen=True)
-class _InTransit:
-    """Kept as it came: its key is not ours."""
-
-    letter: int
-    size: int
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __bytes__(self) -> bytes:
-        return bytes(Letter.objects.values_list("bulk", flat=True).get(pk=self.letter))
-
-
 def write(piece: FilePiece, data: bytes) -> None:
     """Write a piece that has come, unless its file is here already; `Arriving` makes it count.
 
@@ -165,8 +151,16 @@ def write(piece: FilePiece, data: bytes) -> None:
     _check(piece)
     if len(data) != length_of(piece.file, piece.index):
         raise ValueError(f"file piece {piece.index} has {len(data)} bytes")
-    if not files.path_of(piece.file.sha256).exists():
-        files.write_piece(piece.file.sha256, piece.index * PIECE, data)
+    files.write_piece(piece.file.sha256, piece.index * PIECE, data)
+
+
+def settle_ahead(file: FileRef, came: Collection[int]) -> None:
+    """Before the transaction that counts these pieces: make them durable, and if no other is
+    lacking, move the file to its address. To hash it takes long and needs no lock."""
+    files.sync_pieces(file.sha256)
+    others = IncomingFile.objects.filter(sha256=file.sha256).exclude(index__in=came)
+    if others.count() + len(came) == count(file.size):
+        files.place(file.sha256)
 
 
 class Arriving:
@@ -204,7 +198,7 @@ class Arriving:
 
 
 def _recovered(file: FileRef) -> bool:
-    """Whether a file is whole, but its row was lost: the machine stopped between the two."""
+    """Whether a file is whole, but has no row yet, or lost it: the machine stopped before that."""
     path = files.path_of(file.sha256)
     if not path.exists():
         return False

@@ -71,7 +71,6 @@ def _seal_for(neighbour: Neighbour) -> bool:
         Letter.objects.filter(neighbour=neighbour, waiting=True)
         .exclude(lane__in=full.values("lane"))
         .select_related("message")
-        .defer("bulk")
         .order_by("lane", "id")[:BATCH]
     )
     letters = _few(letters)
@@ -140,7 +139,7 @@ def _promote(neighbour: Neighbour) -> None:
     reminder that came before its document would find nothing to remind of.
     """
     waiting = Letter.objects.filter(neighbour=neighbour, waiting=True)
-    waiting = waiting.select_related("message").defer("bulk")
+    waiting = waiting.select_related("message")
     lanes = sorted(set(waiting.order_by().values_list("lane", flat=True).distinct()))
     for lane in lanes[:-1]:
         done: set[str] = set()

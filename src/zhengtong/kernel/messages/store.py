@@ -33,7 +33,7 @@ from zhengtong.kernel.messages.models import (
 )
 from zhengtong.kernel.messages.routes import brought_by
 from zhengtong.wire.batch import MAX_ROOM, Batch, Letter, Refused
-from zhengtong.wire.envelope import Opened
+from zhengtong.wire.envelope import Opened, Verified
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.exchange import WHOLE_BATCH
 from zhengtong.wire.keys import FindCard, NodeCard
@@ -65,9 +65,11 @@ class DatabaseStore:
 
     _met: Met = field(default_factory=Met)
     _former: Mapping[str, tuple[NodeCard, ...]] | None = None
+    _aside: delivery.Aside = field(default_factory=delivery.Aside)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        self._aside.settle()
         self._met = Met(locking=True)
         with transaction.atomic():
             yield
@@ -207,8 +209,8 @@ class DatabaseStore:
     def deliver(self, peer: str, letters: Sequence[Incoming]) -> Mapping[int, WireError]:
         return delivery.deliver(self._row(peer), letters)
 
-    def take_bulk(self, opened: Opened, sealed: bytes) -> None:
-        delivery.take_bulk(opened, sealed)
+    def take_bulk(self, peer: str, letter: Opened | Verified, sealed: bytes) -> None:
+        self._aside.take(self._row(peer), letter, sealed)
 
     def take(self, peer: str, lane: int, letters: Sequence[Arrived]) -> None:
         delivery.keep(self._row(peer), lane, letters)

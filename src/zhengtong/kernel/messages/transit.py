@@ -6,15 +6,18 @@ node. What the next node receipts is evidence that the sender needs: it goes bac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 
 from zhengtong.kernel import moment
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.labels import Level, Zone
+from zhengtong.kernel.messages import transit_files
 from zhengtong.kernel.messages.facts import Fact, encode, fact
 from zhengtong.kernel.messages.identity import card_of
 from zhengtong.kernel.messages.models import CarriedReceipt, Letter, Message, Neighbour, Sent
@@ -40,7 +43,21 @@ class Carried(Fact):
     receipt: bytes
 
 
-def forward(neighbour: Neighbour, letter: Verified, envelope: bytes, bulk: bytes) -> None:
+def put_aside(neighbour: Neighbour, letter: Verified, sealed: bytes) -> str:
+    """Write what came beside a letter to a file, unless it may not go on; the file's name.
+
+    Raises WireError with a typed refusal.
+    """
+    _next(neighbour, letter.header)
+    transit_files.write(_beside(letter), sealed)
+    return _beside(letter)
+
+
+def _beside(letter: Verified) -> str:
+    return letter.envelope_hash.hex()
+
+
+def forward(neighbour: Neighbour, letter: Verified, envelope: bytes) -> None:
     """Put a letter for another node on its way. Raises WireError with a typed refusal."""
     header = letter.header
     way = _next(neighbour, header)
@@ -64,7 +81,7 @@ def forward(neighbour: Neighbour, letter: Verified, envelope: bytes, bulk: bytes
             destination=way.destination,
             lane=min(header.lane, 3),
             envelope=envelope,
-            bulk=bulk,
+            beside=_beside(letter) if header.bulk_hash else "",
         )
 
 
@@ -89,11 +106,11 @@ def carry_back(neighbour: Neighbour, lane: int, held: Held) -> None:
     rows = Sent.objects.filter(
         neighbour=neighbour, lane=lane, sequence__gte=held.first, sequence__lte=held.last
     ).exclude(letter__envelope=b"")
-    rows = rows.select_related("letter__message").defer("letter__bulk", "letter__envelope")
+    rows = rows.select_related("letter__message").defer("letter__envelope")
     transit = {row.sequence: row.letter.message for row in rows}
     if not transit:
         return
-    Letter.objects.filter(sent__in=rows.filter(bulk=True)).update(bulk=b"")
+    _drop([row.letter for row in rows if row.letter.beside])
     run, suite = Receipts.decode(held.body), card_of(neighbour).crypto
     ways = ways_to(message.origin for message in transit.values())
     for place, data in enumerate(run.entries):
@@ -102,6 +119,12 @@ def carry_back(neighbour: Neighbour, lane: int, held: Held) -> None:
         if message is not None and message.origin in ways:
             told = Carried(message.pk, entry.at, data, single(run, place, suite))
             _send(told, ways[message.origin])
+
+
+def _drop(letters: Sequence[Letter]) -> None:
+    names = [letter.beside for letter in letters]
+    Letter.objects.filter(pk__in=[letter.pk for letter in letters]).update(beside="")
+    transaction.on_commit(lambda: transit_files.drop(names))
 
 
 def _send(told: Carried, way: Way) -> None:

@@ -474,7 +474,7 @@ class Migration(migrations.Migration):
                 ("destination", models.CharField(max_length=63)),
                 ("lane", models.PositiveSmallIntegerField(default=2)),
                 ("envelope", models.BinaryField(default=bytes)),
-                ("bulk", models.BinaryField(default=bytes)),
+                ("beside", models.CharField(default="", max_length=64)),
                 ("waiting", models.BooleanField(default=True)),
                 ("problem", models.CharField(default="", max_length=300)),
                 ("created_at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
@@ -1412,6 +1412,12 @@ class Migration(migrations.Migration):
             model_name="letter",
             index=models.Index(
                 condition=models.Q(("problem__gt", "")), fields=["id"], name="letter_stuck"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="letter",
+            index=models.Index(
+                condition=models.Q(("beside__gt", "")), fields=["beside"], name="letter_beside"
             ),
         ),
         migrations.AddIndex(
