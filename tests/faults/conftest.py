@@ -12,13 +12,11 @@ from tests.faults.namespaces import missing
 from tests.faults.province import Province
 from tests.faults.report import PROPERTY
 from tests.faults.traffic import Traffic
-from tests.federation.durable import durable_engine
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    with durable_engine() as made:
-        yield made
+def engine(durable_engine: Engine) -> Engine:
+    return durable_engine
 
 
 @pytest.fixture(scope="session")

@@ -30,8 +30,8 @@ class Walled(Site):
     place: int = 0
     network: Network = field(kw_only=True)
 
-    def write(self) -> None:
-        super().write()
+    def write(self, like: str = "") -> None:
+        super().write(like)
         text = self.node_file.read_text()
         for was, now in self._addresses().items():
             assert was in text
