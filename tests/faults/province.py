@@ -148,6 +148,26 @@ class Province(City):
         self._opened.close()
 
 
+@contextmanager
+def three_nodes(
+    folder: Path, engine: Engine, equip: Callable[[Walled], object] = lambda site: None
+) -> Iterator[Province]:
+    """A centre and two counties that have met; `equip` is done to each before anything of it is."""
+    province = Province(folder, engine)
+    try:
+        province.site("centre")
+        province.site("fugou", "centre")
+        province.site("shenqiu", "centre")
+        for site in province.nodes:
+            equip(site)
+        province.settle_down()
+        province.start()
+        province.meet()
+        yield province
+    finally:
+        province.close()
+
+
 def _ends(centre: Walled, county: Walled) -> Iterator[tuple[int, Walled]]:
     return iter(((1, centre), (2, county)))
 
