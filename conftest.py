@@ -10,17 +10,23 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import django
 import hypothesis
 import pytest
+from django.conf import settings
 
-from tests import engines
+from tests import engines, thrift
+from tests.postgres import PostgresServer
+from zhengtong.kernel.messages.keyfile import create_keys
 
 pytest_plugins = ("tests.faults.report",)
 
 ENGINE = engines.choose()
 django.setup()
+create_keys(settings.NODE.keys, settings.NODE.name)
+thrift.save()
 # The workers of pytest-xdist inherit this environment. With the name in it, pytest-django would
 # load the settings there before this file has given the worker a node of its own.
 del os.environ["DJANGO_SETTINGS_MODULE"]
@@ -29,7 +35,10 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("house")
 
-USES_DATABASE = {"db", "transactional_db", "live_server", "engine", "database_url"}
+USES_DATABASE = {
+    *("db", "transactional_db", "live_server"),
+    *("engine", "durable_engine", "database_url"),
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m db` selects by the mark
@@ -58,6 +67,16 @@ def pytest_report_header() -> str:
 def engine() -> engines.Engine:
     """The engine under test, for tests that start programs with databases of their own."""
     return ENGINE
+
+
+@pytest.fixture(scope="session")
+def durable_engine() -> Iterator[engines.Engine]:
+    """The same for whole nodes: a node refuses a database that may forget, as the suite's own."""
+    if not ENGINE.server:
+        yield ENGINE
+        return
+    with PostgresServer(durable=True) as server:
+        yield replace(ENGINE, server=server.url)
 
 
 @pytest.fixture

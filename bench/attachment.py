@@ -21,8 +21,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bench import load, plain_copy
-from bench.exchange import STALLED, Pair
-from bench.parts import Row, apart, cpu_seconds, row
+from bench.exchange import Pair
+from bench.parts import Row, apart, row
 
 NAME = "attachment-1g"
 MIB = 1 << 20
@@ -77,25 +77,20 @@ class Parcels(Pair):
 
     def carry(self, sha256: str, source: str = "city", target: str = "county") -> float:
         """Seconds from the commit of a fact with this file until the other node has it."""
-        before_all = {name: cpu_seconds(pid) for name, pid in self.processes.items()}
+        letters = "SELECT count(*) FROM kernel_arrival"
+        kept = "SELECT count(*) FROM kernel_storedfile WHERE sha256 = ?"
         for pid in self.processes.values():
             Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak counts from here
-        with closing(sqlite3.connect(self.folder / target / "node.sqlite3")) as there:
+        with (
+            closing(sqlite3.connect(self.folder / target / "node.sqlite3")) as there,
+            self.metered(),
+        ):
             began = apart(load.post_file, self.folder / source, sha256, target)
-            pieces, changed = 0, time.monotonic()
-            while not there.execute(
-                "SELECT 1 FROM kernel_storedfile WHERE sha256 = ?", (sha256,)
-            ).fetchone():
-                arrived = there.execute("SELECT count(*) FROM kernel_arrival").fetchone()[0]
-                now = time.monotonic()
-                pieces, changed = arrived, changed if arrived == pieces else now
-                if now - changed > STALLED:
-                    raise RuntimeError(f"stood still after {pieces} letters:\n{self.logs()}")
-                time.sleep(0.01)
+            self.follow(
+                lambda: int(there.execute(letters).fetchone()[0]),
+                lambda _: bool(there.execute(kept, (sha256,)).fetchone()[0]),
+            )
             took = time.monotonic() - began
-        for name, pid in self.processes.items():
-            spent = cpu_seconds(pid) - before_all[name]
-            self.used[name] = self.used.get(name, 0.0) + spent
         with stored(self.folder / target, sha256).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
                 raise RuntimeError(f"the {target} holds another file")

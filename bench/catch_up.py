@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench import load
-from bench.exchange import STALLED, Pair, serving
+from bench.exchange import Pair, per_hundred, serving
 from bench.parts import Row, apart, row
 
 NAME = "catch-up"
@@ -66,11 +66,6 @@ def rows(short: bool) -> list[Row]:
     ]
 
 
-def per_hundred(used: dict[str, float], letters: int) -> dict[str, int]:
-    """Milliseconds of processor time for 100 letters, by process."""
-    return {name: round(spent / letters * 100_000) for name, spent in used.items()}
-
-
 class Interrupted(Pair):
     """A pair whose county goes away and comes back."""
 
@@ -97,14 +92,11 @@ class Interrupted(Pair):
 
     def _until_sealed(self, number: int) -> None:
         """Wait for the city to have done what it can do without a receipt."""
+        ahead = "SELECT coalesce(sum(sealed - receipted), 0) FROM kernel_linklane"
         with closing(sqlite3.connect(self.folder / "city" / "node.sqlite3")) as city:
-            until = time.monotonic() + STALLED
-            while time.monotonic() < until:
-                ahead = "SELECT coalesce(sum(sealed - receipted), 0) FROM kernel_linklane"
-                if city.execute(ahead).fetchone()[0] >= number:
-                    return
-                time.sleep(0.05)
-        raise RuntimeError(f"the city does not seal:\n{self.logs()}")
+            self.follow(
+                lambda: int(city.execute(ahead).fetchone()[0]), lambda sealed: sealed >= number
+            )
 
 
 def _set_back(home: Path) -> None:

@@ -46,7 +46,7 @@ SUITES = ("intl", "gm")
 NAMES = ("exchange-intl-https", "exchange-gm-https")
 ROOT = Path(__file__).parents[1]
 STALLED = 20.0
-"""Seconds without a single receipt after which a run is given up."""
+"""Seconds in which nothing moved after which a run is given up."""
 
 
 def rows(short: bool) -> list[Row]:
@@ -80,8 +80,8 @@ def compare(names: dict[str, str], kind: type[Pair], short: bool) -> list[Row]:
             rates["none"],
             number,
             floor,
-            cpu_ms_per_100=pairs[suite].cpu(sent),
-            reference_cpu_ms_per_100=pairs["none"].cpu(sent),
+            cpu_ms_per_100=per_hundred(pairs[suite].used, sent),
+            reference_cpu_ms_per_100=per_hundred(pairs["none"].used, sent),
         )
         for suite, name in names.items()
     ]
@@ -105,6 +105,11 @@ def figures(
         reference_rounds=[round(rate) for rate in none],
         **more,
     )
+
+
+def per_hundred(used: dict[str, float], letters: int) -> dict[str, int]:
+    """Milliseconds of processor time for 100 letters, by process."""
+    return {name: round(spent / letters * 100_000) for name, spent in used.items()}
 
 
 @contextmanager
@@ -178,26 +183,31 @@ class Pair:
         """Seconds from the moment that `begin` returns until so many more letters are receipted."""
         with closing(sqlite3.connect(self.folder / "city" / "node.sqlite3")) as city:
             wanted = self._receipted(city) + number
-            before_all = {name: cpu_seconds(pid) for name, pid in self.processes.items()}
-            began = begin()
-            before, changed = 0, time.monotonic()
-            while (receipted := self._receipted(city)) < wanted:
-                now = time.monotonic()
-                changed = now if receipted != before else changed
-                before = receipted
-                if now - changed > STALLED:
-                    stood = f"no receipt for {STALLED:g} s after {receipted} of {wanted}"
-                    raise RuntimeError(f"{stood}:\n{self.logs()}")
-                time.sleep(0.01)
-            took = time.monotonic() - began
-            for name, pid in self.processes.items():
-                spent = cpu_seconds(pid) - before_all[name]
-                self.used[name] = self.used.get(name, 0.0) + spent
-            return took
+            with self.metered():
+                began = begin()
+                self.follow(lambda: self._receipted(city), lambda receipted: receipted >= wanted)
+                return time.monotonic() - began
 
-    def cpu(self, letters: int) -> dict[str, int]:
-        """Milliseconds of processor time for 100 letters, by process."""
-        return {name: round(spent / letters * 100_000) for name, spent in self.used.items()}
+    def follow(self, count: Callable[[], int], done: Callable[[int], bool]) -> None:
+        """Wait until `done` says so of what `count` says.
+
+        Raises RuntimeError with the nodes' logs when the count has stood still for STALLED seconds.
+        """
+        before, changed = 0, time.monotonic()
+        while not done(counted := count()):
+            now = time.monotonic()
+            before, changed = counted, changed if counted == before else now
+            if now - changed > STALLED:
+                raise RuntimeError(f"stood still for {STALLED:g} s at {counted}:\n{self.logs()}")
+            time.sleep(0.01)
+
+    @contextmanager
+    def metered(self) -> Iterator[None]:
+        """Add to `used` what each process spends inside the block."""
+        before = {name: cpu_seconds(pid) for name, pid in self.processes.items()}
+        yield
+        for name, pid in self.processes.items():
+            self.used[name] = self.used.get(name, 0.0) + cpu_seconds(pid) - before[name]
 
     def logs(self) -> str:
         """The end of what both nodes have said."""

@@ -45,18 +45,27 @@ class Engine:
     folder: Path
     server: str = ""
 
-    def create(self, name: str) -> str:
-        """Create an empty database and return its address as `node.toml` writes it."""
+    def create(self, name: str, like: str = "") -> str:
+        """Create a database, return its address as `node.toml` writes it.
+
+        It is empty, or a copy of what `create` made under the name `like` and nobody has open.
+        """
         if self.server:
-            return create_database(self.server, name)
-        return f"sqlite:///{self.folder / name}.sqlite3"
+            return create_database(self.server, name, like)
+        if like:
+            shutil.copyfile(self.file(like), self.file(name))
+        return f"sqlite:///{self.file(name)}"
+
+    def file(self, name: str) -> Path:
+        """Where SQLite keeps what `create` makes."""
+        return self.folder / f"{name}.sqlite3"
 
     def drop(self, name: str) -> None:
         """Remove what `create` made; the programs that used it may still be dying."""
         if self.server:
             drop_database(self.server, name)
         for suffix in ("", "-wal", "-shm"):
-            (self.folder / f"{name}.sqlite3{suffix}").unlink(missing_ok=True)
+            self.file(name).with_suffix(f".sqlite3{suffix}").unlink(missing_ok=True)
 
 
 def choose() -> Engine:

@@ -42,9 +42,12 @@ class PostgresUnavailable(RuntimeError):
     """PostgreSQL could not be prepared or started; the message holds what the server said."""
 
 
-def create_database(server_url: str, name: str) -> str:
-    """Create an empty database on the server at `server_url` and return its address."""
-    _administer(server_url, "CREATE DATABASE {}", name)
+def create_database(server_url: str, name: str, like: str = "") -> str:
+    """Create a database on the server at `server_url` and return its address.
+
+    It is empty, or a copy of the database `like`, to which nobody may be connected.
+    """
+    _administer(server_url, "CREATE DATABASE {} TEMPLATE {}", name, like or "template1")
     return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
 
 
@@ -203,9 +206,9 @@ class PostgresServer:
         return package / "pginstall" / "bin"
 
 
-def _administer(server_url: str, statement: LiteralString, name: str) -> None:
+def _administer(server_url: str, statement: LiteralString, *names: str) -> None:
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 def _open_to_all(path: Path) -> bool:

@@ -10,41 +10,38 @@ from playwright.sync_api import Browser, expect
 
 from tests import build
 from tests.browser.conftest import SHOTS, Desk
+from tests.engines import Engine
 from tests.federation.city import City, Site, office_id
-from tests.federation.durable import durable_engine
 
 CITY, COUNTY = "市府办", "扶沟县"
 DUTIES = ["ferry.export", "ferry.import", "ferry.lose", "links.read"]
 
 
 @pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
+def city(tmp_path: Path, durable_engine: Engine) -> Iterator[City]:
     """A city whose pages are served, and a county that no line leads to."""
     SHOTS.mkdir(parents=True, exist_ok=True)
-    with durable_engine() as engine:
-        made = City(tmp_path, engine)
-        made.site("centre")
-        made.site("fugou", "centre", by_ferry=True)
-        made.build({"centre": [CITY], "fugou": [COUNTY]})
-        centre, fugou = made.sites["centre"], made.sites["fugou"]
-        centre.do("by_ferry", node="fugou", title="扶沟县节点")
+    made = City(tmp_path, durable_engine)
+    made.site("centre")
+    made.site("fugou", "centre", by_ferry=True)
+    made.build({"centre": [CITY], "fugou": [COUNTY]})
+    centre, fugou = made.sites["centre"], made.sites["fugou"]
+    centre.do("by_ferry", node="fugou", title="扶沟县节点")
+    centre.do("officer", sign_in_name="carrier", organisation=str(office_id(CITY)), duties=DUTIES)
+    for site, to in ((centre, fugou), (fugou, centre)):
+        _zhengtong(to, "import", _zhengtong(site, "export", to.name))
+    for number in range(3):
         centre.do(
-            "officer", sign_in_name="carrier", organisation=str(office_id(CITY)), duties=DUTIES
+            "send",
+            clerk=f"{CITY}办事员",
+            leader=f"{CITY}领导",
+            to=[str(office_id(COUNTY))],
+            title=f"关于第 {number + 1} 次调度",
+            attachment="水位 12.3 米",
         )
-        for site, to in ((centre, fugou), (fugou, centre)):
-            _zhengtong(to, "import", _zhengtong(site, "export", to.name))
-        for number in range(3):
-            centre.do(
-                "send",
-                clerk=f"{CITY}办事员",
-                leader=f"{CITY}领导",
-                to=[str(office_id(COUNTY))],
-                title=f"关于第 {number + 1} 次调度",
-                attachment="水位 12.3 米",
-            )
-        centre.start()
-        yield made
-        made.close()
+    centre.start()
+    yield made
+    made.close()
 
 
 def _zhengtong(site: Site, act: str, what: str) -> str:

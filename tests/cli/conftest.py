@@ -6,26 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 
 from tests.cli.inside import Inside
 from tests.engines import Engine
 from tests.federation.city import Site, free_port
-from tests.federation.durable import durable_engine
-from zhengtong.kernel.messages.keyfile import FILE, create_keys
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    with durable_engine() as made:
-        yield made
+def engine(durable_engine: Engine) -> Engine:
+    return durable_engine
 
 
 @pytest.fixture
 def inside(capsys: pytest.CaptureFixture[str]) -> Inside:
-    """The commands on the test's own node, which has keys."""
-    if not (settings.NODE.keys / FILE).exists():
-        create_keys(settings.NODE.keys, settings.NODE.name)
+    """The commands on the test's own node."""
     return Inside(capsys)
 
 

@@ -32,8 +32,11 @@ def _free_ports(number: int) -> int:
 
 
 @contextmanager
-def _running(folder: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "zhengtong", "demo", "--folder", str(folder)]
+def running(
+    folder: Path, port: int, log: Path, *more: str, seconds: int = 120
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The city once it says that it is ready; `seconds` are given to it until then."""
+    command = [sys.executable, "-m", "zhengtong", "demo", "--folder", str(folder), *more]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--first-port", str(port)],
@@ -44,7 +47,10 @@ def _running(folder: Path, port: int, log: Path) -> Iterator[subprocess.Popen[by
             start_new_session=True,
         )
     try:
-        wait_until(lambda: "演示城市已就绪" in log.read_text() or process.poll() is not None, 120)
+        wait_until(
+            lambda: "演示城市已就绪" in log.read_text() or process.poll() is not None, seconds
+        )
+        assert process.poll() is None, log.read_text()
         yield process
     finally:
         if process.poll() is None:
@@ -52,16 +58,16 @@ def _running(folder: Path, port: int, log: Path) -> Iterator[subprocess.Popen[by
             process.wait()
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes], seconds: int = 20) -> None:
     """Ctrl-C in the terminal; afterwards nothing of the city runs."""
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(20) == 0
+    assert process.wait(seconds) == 0
     assert of_session(process.pid) == []
 
 
 def test_a_city_with_one_command(tmp_path: Path) -> None:
     folder, log, port = tmp_path / "city", tmp_path / "demo.log", _free_ports(5)
-    with _running(folder, port, log) as process:
+    with running(folder, port, log) as process:
         said = log.read_text()
         addresses = re.findall(r"http://127\.0\.0\.1:(\d+)/", said)
         assert addresses == [str(port + number) for number in range(5)], said
@@ -74,18 +80,18 @@ def test_a_city_with_one_command(tmp_path: Path) -> None:
         cards = {name: _card(folder, name) for name in NAMES}
         taken = zhengtong("demo", "--folder", tmp_path / "second", "--first-port", str(port))
         assert (taken.returncode, "--first-port" in taken.stderr) == (1, True)
-        _stop(process)
+        stop(process)
     for name in NAMES:
         assert zhengtong("doctor", "--audit", node=folder / name / "node.toml").returncode == 0
 
-    with _running(folder, port, log) as process:
+    with running(folder, port, log) as process:
         said = log.read_text()
         assert "正在登记节点" not in said, "nothing is built a second time"
         assert re.findall(r"登录口令（所有演示账号）：(\S+)", said) == password
         assert {name: _card(folder, name) for name in NAMES} == cards
         wait_until(lambda: "never" not in _links(folder, "zhoukou"), what="all links to be up")
         assert _links(folder, "zhoukou").count("last contact") == 4
-        _stop(process)
+        stop(process)
 
 
 def _card(folder: Path, name: str) -> bytes:

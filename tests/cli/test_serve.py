@@ -63,6 +63,11 @@ def test_a_node_mends_itself_and_stops_without_a_trace(site: Site) -> None:
             what="another child in its place",
         )
     assert "killed by SIGKILL; starting again" in site.log.read_text()
+    run = site.folder / "run"
+    wait_until(
+        lambda: any((run / f"bell-worker-{pid}").exists() for pid in site.children()),
+        what="the new worker to be there, who takes away the bell of the dead",
+    )
 
     assert site.process
     supervisor, below = site.process.pid, site.children()
@@ -73,7 +78,7 @@ def test_a_node_mends_itself_and_stops_without_a_trace(site: Site) -> None:
     assert of_session(supervisor) == []
     with socket.create_server(("127.0.0.1", site.port)):
         pass  # the port is free
-    assert [item.name for item in (site.folder / "run").glob("bell-*")] == []
+    assert [item.name for item in run.glob("bell-*")] == []
 
 
 def of_session(session: int) -> list[str]:

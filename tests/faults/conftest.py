@@ -9,16 +9,14 @@ import pytest
 
 from tests.engines import Engine
 from tests.faults.namespaces import missing
-from tests.faults.province import Province
+from tests.faults.province import Province, three_nodes
 from tests.faults.report import PROPERTY
 from tests.faults.traffic import Traffic
-from tests.federation.durable import durable_engine
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    with durable_engine() as made:
-        yield made
+def engine(durable_engine: Engine) -> Engine:
+    return durable_engine
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +30,8 @@ def machine() -> None:
 def province(
     machine: None, tmp_path_factory: pytest.TempPathFactory, engine: Engine
 ) -> Iterator[Province]:
-    city = Province(tmp_path_factory.mktemp("province"), engine)
-    try:
-        city.site("centre")
-        city.site("fugou", "centre")
-        city.site("shenqiu", "centre")
-        city.settle_down()
-        city.start()
-        city.meet()
-        yield city
-    finally:
-        city.close()
+    with three_nodes(tmp_path_factory.mktemp("province"), engine) as made:
+        yield made
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ class Walled(Site):
     place: int = 0
     network: Network = field(kw_only=True)
 
-    def write(self) -> None:
-        super().write()
+    def write(self, like: str = "") -> None:
+        super().write(like)
         text = self.node_file.read_text()
         for was, now in self._addresses().items():
             assert was in text
@@ -146,6 +146,26 @@ class Province(City):
         for cable in self.cables.values():
             cable.close()
         self._opened.close()
+
+
+@contextmanager
+def three_nodes(
+    folder: Path, engine: Engine, equip: Callable[[Walled], object] = lambda site: None
+) -> Iterator[Province]:
+    """A centre and two counties that have met; `equip` is done to each before anything of it is."""
+    province = Province(folder, engine)
+    try:
+        province.site("centre")
+        province.site("fugou", "centre")
+        province.site("shenqiu", "centre")
+        for site in province.nodes:
+            equip(site)
+        province.settle_down()
+        province.start()
+        province.meet()
+        yield province
+    finally:
+        province.close()
 
 
 def _ends(centre: Walled, county: Walled) -> Iterator[tuple[int, Walled]]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.engines import Engine
 from tests.faults.clock import Clock
-from tests.faults.province import Province, Walled
+from tests.faults.province import Province, Walled, three_nodes
 from tests.faults.traffic import PATIENCE, Traffic
 from tests.federation.city import wait_until
 
@@ -25,19 +25,12 @@ def province(
     machine: None, tmp_path_factory: pytest.TempPathFactory, engine: Engine
 ) -> Iterator[Province]:
     """Every node has a clock of its own."""
-    city = Province(tmp_path_factory.mktemp("clocks"), engine)
-    try:
-        city.site("centre")
-        city.site("fugou", "centre")
-        city.site("shenqiu", "centre")
-        for site in city.nodes:
-            CLOCKS[site.name] = Clock(site)
-        city.settle_down()
-        city.start()
-        city.meet()
-        yield city
-    finally:
-        city.close()
+
+    def give_clock(site: Walled) -> None:
+        CLOCKS[site.name] = Clock(site)
+
+    with three_nodes(tmp_path_factory.mktemp("clocks"), engine, give_clock) as made:
+        yield made
 
 
 def _alarmed(site: Walled, other: Walled, told: bool = True) -> None:

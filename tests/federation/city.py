@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -76,15 +79,17 @@ class Site:
 
     def build(self) -> None:
         """Folder, keys, database with tables."""
-        self.write()
-        self._zhengtong("init", str(self.folder))
+        self.write(like=_prepared(self.engine))
 
-    def write(self) -> None:
-        """Folder and keys, and an empty database."""
+    def write(self, like: str = "") -> None:
+        """Folder and keys, and a database that is empty or a copy of the engine's `like`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        database = self.engine.create(f"fed_{self.name}_{self.port}")
         if self.database_inside and not self.engine.server:
             database = "sqlite:///node.sqlite3"
+            if like:
+                shutil.copyfile(self.engine.file(like), self.folder / "node.sqlite3")
+        else:
+            database = self.engine.create(f"fed_{self.name}_{self.port}", like)
         above = ""
         if self.parent:
             secure = self.parent.exchange_port
@@ -103,11 +108,6 @@ class Site:
             f"[serve]\nweb_processes = {self.web_processes}\nworkers = {self.workers}\n"
         )
         create_keys(self.folder / "keys", self.name)
-
-    def _zhengtong(self, *words: str) -> None:
-        done = zhengtong(*words, node=self.node_file, extra=self.extra)
-        if done.returncode:
-            raise AssertionError(f"zhengtong {words} on {self.name}: {done.stdout}{done.stderr}")
 
     def examine(self, *words: str) -> str:
         """What the doctor finds; empty when the node is sound."""
@@ -230,6 +230,17 @@ class Site:
             self.process.wait()
             self.process = None
         self.engine.drop(f"fed_{self.name}_{self.port}")
+
+
+@cache
+def _prepared(engine: Engine) -> str:
+    """The name of a database that `zhengtong init` has made: once, as it is the same everywhere."""
+    name = "prepared"
+    folder = tempfile.mkdtemp(prefix=name, dir=engine.folder)
+    done = zhengtong("init", folder, "--database", engine.create(name))
+    if done.returncode:
+        raise AssertionError(f"zhengtong init: {done.stdout}{done.stderr}")
+    return name
 
 
 def environment() -> dict[str, str]:

@@ -9,13 +9,11 @@ import pytest
 
 from tests.engines import Engine
 from tests.federation.city import City
-from tests.federation.durable import durable_engine
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    with durable_engine() as made:
-        yield made
+def engine(durable_engine: Engine) -> Engine:
+    return durable_engine
 
 
 @pytest.fixture

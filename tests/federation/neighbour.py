@@ -7,16 +7,16 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.test import Client
 
-from zhengtong.capabilities.documents.messages import Reminded
+from zhengtong.capabilities.documents.messages import Offered, Reminded
 from zhengtong.kernel.directory.actors import node_actor
 from zhengtong.kernel.messages import exchange
-from zhengtong.kernel.messages.facts import Fact, decode, encode
+from zhengtong.kernel.messages.facts import Fact, FileRef, decode, encode
 from zhengtong.kernel.messages.letter_body import pack, unpack
 from zhengtong.kernel.messages.membership import admit
 from zhengtong.kernel.messages.models import LinkLane, Message, Neighbour
@@ -41,6 +41,23 @@ NODE = "test"
 def a_fact(text: str = "请尽快签收。") -> Fact:
     """Something small that every node understands."""
     return Reminded(uuid4(), text, datetime.now(UTC))
+
+
+def offered(file: FileRef) -> Offered:
+    """A fact that speaks of a file."""
+    return Offered(
+        document=uuid4(),
+        title="水情通报",
+        document_kind="通报",
+        number="周测〔2026〕1号",
+        body="",
+        issuing_office=uuid4(),
+        issuing_name="周口市水利局",
+        issued_on=date(2026, 3, 2),
+        level=0,
+        files=(file,),
+        offered_by="李明禾",
+    )
 
 
 @dataclass

@@ -71,6 +71,16 @@ def _meet(centre: Site, fugou: Site, keys: Path) -> None:
     fugou.do("hear", batch=answer.hex())
 
 
+def _in_contact(centre: Site, fugou: Site) -> tuple[Authority, Path]:
+    """Both certified, the centre running, the first turn made; who certified, the county's keys."""
+    authority = create_authority("henan", "intl", NOW)
+    _certify(centre, authority)
+    keys = _certify(fugou, authority)
+    centre.start()
+    _meet(centre, fugou, keys)
+    return authority, keys
+
+
 class Caller:
     """Somebody with the standard library's TLS and a certificate, or none."""
 
@@ -133,11 +143,7 @@ def _number_received(centre: Site) -> int:
 def test_the_systems_own_client_gets_in_with_the_same_files(pair: tuple[Site, Site]) -> None:
     """`openssl s_client` verifies us, and we it."""
     centre, fugou = pair
-    authority = create_authority("henan", "intl", NOW)
-    _certify(centre, authority)
-    keys = _certify(fugou, authority)
-    centre.start()
-    _meet(centre, fugou, keys)
+    _, keys = _in_contact(centre, fugou)
     batch = bytes.fromhex(fugou.do("batch", to="centre"))
     head = f"POST /exchange HTTP/1.1\r\nHost: centre\r\nContent-Length: {len(batch)}\r\n"
     done = subprocess.run(
@@ -194,11 +200,7 @@ def test_a_renewal_loses_no_mail(pair: tuple[Site, Site]) -> None:
 @pytest.mark.soak
 def test_the_doorbell_rings_over_tls(pair: tuple[Site, Site]) -> None:
     centre, fugou = pair
-    authority = create_authority("henan", "intl", NOW)
-    _certify(centre, authority)
-    keys = _certify(fugou, authority)
-    centre.start()
-    _meet(centre, fugou, keys)
+    authority, keys = _in_contact(centre, fugou)
     proof = bytes.fromhex(fugou.do("proof", to="centre"))
     header = {"Authorization": f"Batch {base64.urlsafe_b64encode(proof).decode()}"}
     caller = Caller(centre, keys, keys).http

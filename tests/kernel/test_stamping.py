@@ -19,7 +19,6 @@ from zhengtong.kernel.directory.actors import Actor
 from zhengtong.kernel.messages import proof
 from zhengtong.kernel.messages.exchange import accept
 from zhengtong.kernel.messages.identity import own_card, own_keys
-from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import LogHead, Message
 from zhengtong.kernel.node import Stamping
 from zhengtong.kernel.stamping import (
@@ -52,8 +51,6 @@ def tsa(made: Authority) -> Iterator[Responder]:
 @pytest.fixture(autouse=True)
 def fugou(settings: Any, tsa: Responder) -> Poser:
     """A neighbour, so that our exchange log has entries; and the node asks `tsa` every hour."""
-    if not (django_settings.NODE.keys / FILE).exists():
-        create_keys(django_settings.NODE.keys, django_settings.NODE.name)
     settings.NODE = replace(django_settings.NODE, stamping=Stamping(tsa.url, HOUR))
     poser = Poser(own_card()).admitted()
     accept(poser.batch())  # the two have met

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -18,7 +17,6 @@ from tests.office.conftest import Desk, token
 from zhengtong.kernel.audit import AuditEntry
 from zhengtong.kernel.messages.exchange import rewind
 from zhengtong.kernel.messages.identity import finder, own_card
-from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import Message, Neighbour
 from zhengtong.kernel.messages.roads import ferry, hold
 from zhengtong.kernel.messages.roads.models import State, Voyage
@@ -35,8 +33,6 @@ CARRIER = ["ferry.export", "ferry.import", "ferry.lose"]
 @pytest.fixture
 def fugou() -> Poser:
     """A neighbour without a line that we have met, and that nothing waits for."""
-    if not (settings.NODE.keys / FILE).exists():
-        create_keys(settings.NODE.keys, settings.NODE.name)
     made = Poser(own_card()).admitted()
     assert dial(made.batch())[0] == 200
     Neighbour.objects.filter(name="fugou").update(road="ferry")

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from tests import build, links
 from tests.office.conftest import Desk, token
@@ -19,7 +18,6 @@ from zhengtong.kernel import moment
 from zhengtong.kernel.labels import Level
 from zhengtong.kernel.messages import journal
 from zhengtong.kernel.messages.journal import Asked
-from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import Arrival, Handling, Letter, Message, Neighbour
 from zhengtong.wire.evidence import unpack as unpack_evidence
 
@@ -172,8 +170,6 @@ def dispatched(city: build.Office, to: Neighbour, title: str, level: Level) -> D
 
 
 def test_a_title_is_shown_and_found_only_by_those_who_may_read_the_record(desk: Desk) -> None:
-    if not (settings.NODE.keys / FILE).exists():
-        create_keys(settings.NODE.keys, settings.NODE.name)
     city, fugou = build.office(), links.link("fugou")
     title = "关于夏粮收购的通知"
     document = dispatched(city, fugou, title, Level.WORK_SECRET)

@@ -21,7 +21,6 @@ from zhengtong.faces.office import stream
 from zhengtong.faces.server.streams import Request, Stream, StreamHandler
 from zhengtong.kernel import moment, notices
 from zhengtong.kernel.bell import ring
-from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import LinkLane, Neighbour
 from zhengtong.wire.batch import Batch, encode_batch
 from zhengtong.wire.keys import NodeCard, NodeKeys
@@ -158,8 +157,6 @@ def neighbour(**given: Any) -> Neighbour:
         issued_at=moment.now(),
     )
     values = {"title": "扶沟县", "zone": "private", "ceiling": 2, "card": card.to_cbor()}
-    if not (settings.NODE.keys / FILE).exists():
-        create_keys(settings.NODE.keys, settings.NODE.name)
     made = Neighbour.objects.create(name="fugou", last_contact=moment.now(), **values)
     LinkLane.objects.create(neighbour=made, lane=2, **given)
     return made

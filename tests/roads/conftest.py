@@ -12,7 +12,6 @@ import pytest
 
 from tests.engines import Engine
 from tests.federation.city import City
-from tests.federation.durable import durable_engine
 from tests.roads.ferry import FerryRoad
 from tests.roads.https import HttpsRoad
 from tests.roads.nats import NatsRoad
@@ -23,9 +22,8 @@ COUNTY, OTHER = "fugou", "shenqiu"
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    with durable_engine() as made:
-        yield made
+def engine(durable_engine: Engine) -> Engine:
+    return durable_engine
 
 
 @pytest.fixture(scope="module", params=ROADS, ids=lambda kind: kind.name)

@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_serve import of_session
-from tests.federation.city import ROOT, environment, free_port, wait_until, zhengtong
-
-NODES = ("henan", "zhoukou", "zhoukou-portal", "fugou", "shenqiu")
+from tests.cli.test_demo import NAMES, running, stop
+from tests.federation.city import free_port, wait_until, zhengtong
 
 
 @pytest.mark.soak
 def test_a_city_over_nats(tmp_path: Path) -> None:
     folder, log = tmp_path / "city", tmp_path / "demo.log"
-    command = [sys.executable, "-m", "zhengtong", "demo", "--road", "nats", "--folder", str(folder)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--first-port", str(free_port() // 2)],
-            cwd=ROOT,
-            env=environment(),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        wait_until(lambda: "演示城市已就绪" in log.read_text() or process.poll() is not None, 180)
-        assert process.poll() is None, log.read_text()
-        for name in NODES:
+    with running(folder, free_port() // 2, log, "--road", "nats", seconds=180) as process:
+        for name in NAMES:
             wait_until(
                 lambda name=name: _settled(folder / name / "node.toml"),  # type: ignore[misc]
                 120,
                 f"{name} to have receipts for all it said",
             )
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(30) == 0
-        assert of_session(process.pid) == []
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        stop(process, 30)
 
 
 def _settled(node: Path) -> bool:

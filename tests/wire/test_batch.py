@@ -107,7 +107,14 @@ def test_what_takes_a_letters_place_is_a_hash_and_nothing_else() -> None:
     assert refusal_of(encode_batch(said, CITY)) is Refusal.MALFORMED
 
 
-HEADS = {12: Head(12, bytes(32)), 13: Head(13, bytes(32))}
+def _behind(lost: tuple[int, int], letters: tuple[int, ...], sent: int) -> Batch:
+    """A batch that says these numbers are lost, holds these letters and goes on from `sent`."""
+    return batch(
+        lost=Lost(*lost),
+        letters=tuple(Letter(number, b"letter") for number in letters),
+        sent=Head(sent, bytes(32)),
+        high=20,
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,12 +124,7 @@ HEADS = {12: Head(12, bytes(32)), 13: Head(13, bytes(32))}
 def test_behind_lost_numbers_one_letter_stands_or_none(
     lost: tuple[int, int], letters: tuple[int, ...], sent: int
 ) -> None:
-    said = batch(
-        lost=Lost(*lost),
-        letters=tuple(Letter(number, b"letter") for number in letters),
-        sent=HEADS[sent],
-        high=20,
-    )
+    said = _behind(lost, letters, sent)
     read = decode_batch(encode_batch(said, CITY), find_card, receiver="fugou")
     assert (read.standing.lost, read.letters) == (said.standing.lost, said.letters)
 
@@ -141,12 +143,7 @@ def test_behind_lost_numbers_one_letter_stands_or_none(
 def test_lost_numbers_from_which_nobody_can_go_on_are_refused(
     lost: tuple[int, int], letters: tuple[int, ...], sent: int
 ) -> None:
-    said = batch(
-        lost=Lost(*lost),
-        letters=tuple(Letter(number, b"letter") for number in letters),
-        sent=HEADS[sent],
-        high=20,
-    )
+    said = _behind(lost, letters, sent)
     with pytest.raises(WireError) as refused:
         encode_batch(said, CITY)
     assert refused.value.code is Refusal.MALFORMED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from uuid import uuid4
 
@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
 
-from tests.federation.neighbour import Poser, dial
-from zhengtong.capabilities.documents.messages import Offered
+from tests.federation.neighbour import Poser, dial, offered
 from zhengtong.kernel import files
 from zhengtong.kernel.messages import exchange, pieces, sealing
 from zhengtong.kernel.messages.facts import Fact, FileRef
@@ -207,19 +206,7 @@ def test_a_piece_whose_file_is_gone_holds_nothing_up(fugou: Poser) -> None:
 def test_a_file_is_sent_once_and_anew_when_it_was_refused(fugou: Poser) -> None:
     exchange.answer(fugou.batch())
     stored = files.store_bytes(uuid4().hex.encode(), "水位.txt")
-    told = Offered(
-        document=uuid4(),
-        title="水情通报",
-        document_kind="通报",
-        number="周测〔2026〕1号",
-        body="",
-        issuing_office=uuid4(),
-        issuing_name="周口市水利局",
-        issued_on=date(2026, 3, 2),
-        level=0,
-        files=(FileRef(stored.pk, "水位.txt", stored.size, stored.media_type),),
-        offered_by="李明禾",
-    )
+    told = offered(FileRef(stored.pk, "水位.txt", stored.size, stored.media_type))
     link = Neighbour.objects.get(name="fugou")
 
     def tell() -> int:

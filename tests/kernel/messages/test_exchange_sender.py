@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from uuid import uuid4
+from datetime import UTC, datetime
 
 import pytest
 from django.conf import settings
 from django.db import connection
 
-from tests.federation.neighbour import Poser, a_fact, dial, link, neighbour, tell
-from zhengtong.capabilities.documents.messages import Offered
+from tests.federation.neighbour import Poser, a_fact, dial, link, neighbour, offered, tell
 from zhengtong.kernel.directory.actors import node_actor
 from zhengtong.kernel.errors import AboveCeiling
 from zhengtong.kernel.files import store_bytes
@@ -33,23 +31,6 @@ from zhengtong.wire.receipts import Event
 from zhengtong.wire.standing import Lost, Witnessed
 
 pytestmark = pytest.mark.django_db
-
-
-def offered(file: FileRef) -> Offered:
-    """A fact that speaks of a file."""
-    return Offered(
-        document=uuid4(),
-        title="水情通报",
-        document_kind="通报",
-        number="周测〔2026〕1号",
-        body="",
-        issuing_office=uuid4(),
-        issuing_name="周口市水利局",
-        issued_on=date(2026, 3, 2),
-        level=0,
-        files=(file,),
-        offered_by="李明禾",
-    )
 
 
 def test_the_sender_sees_which_letter_was_refused_and_why(fugou: Poser) -> None:

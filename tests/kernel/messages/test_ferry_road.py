@@ -15,28 +15,28 @@ from typing import Any
 
 import pytest
 
+from tests.engines import Engine
 from tests.federation.city import ROOT, City, Site, environment, office_id, zhengtong
 from tests.federation.disk import small_disk
-from tests.federation.durable import durable_engine
 from zhengtong.faces.cli.ferry import size_of
 
+pytestmark = pytest.mark.long
 CITY, COUNTY = "市府办", "扶沟县"
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+def pair(tmp_path_factory: pytest.TempPathFactory, durable_engine: Engine) -> Iterator[City]:
     """A city and a county that have met by an exchange of discs; no process of theirs runs."""
-    with durable_engine() as engine:
-        made = City(tmp_path_factory.mktemp("city"), engine)
-        made.site("centre")
-        made.site("fugou", "centre", by_ferry=True)
-        made.build({"centre": [CITY], "fugou": [COUNTY]})
-        centre, fugou = made.sites["centre"], made.sites["fugou"]
-        choose_ferry(centre, fugou)
-        carry(centre, fugou)
-        carry(fugou, centre)
-        yield made
-        made.close()
+    made = City(tmp_path_factory.mktemp("city"), durable_engine)
+    made.site("centre")
+    made.site("fugou", "centre", by_ferry=True)
+    made.build({"centre": [CITY], "fugou": [COUNTY]})
+    centre, fugou = made.sites["centre"], made.sites["fugou"]
+    choose_ferry(centre, fugou)
+    carry(centre, fugou)
+    carry(fugou, centre)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -69,8 +69,9 @@ def hear(fact: Fact, origin: str, subject: str, *to: Organisation) -> Message:
 
 
 def told(kind: str) -> list[Any]:
-    """The facts of this kind, as they were told."""
-    return [decode(kind, bytes(item.body)) for item in Message.objects.filter(kind=kind)]
+    """The facts of this kind, in the order in which they were told."""
+    found = Message.objects.filter(kind=kind).order_by("id")
+    return [decode(kind, bytes(item.body)) for item in found]
 
 
 def test_before_it_is_signed_for_a_recall_takes_effect_and_nothing_is_left_to_open() -> None:

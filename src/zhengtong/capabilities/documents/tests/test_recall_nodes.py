@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from django.conf import settings
 
 from tests import build
 from tests.federation.neighbour import Poser
@@ -16,7 +15,6 @@ from zhengtong.capabilities.documents.tests.test_recall import REASON, hear
 from zhengtong.kernel import moment
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.messages.identity import own_card
-from zhengtong.kernel.messages.keyfile import FILE, create_keys
 from zhengtong.kernel.messages.models import Handling, Letter, Message
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,8 +23,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def fugou() -> Poser:
     """Another node, which this one knows."""
-    if not (settings.NODE.keys / FILE).exists():
-        create_keys(settings.NODE.keys, settings.NODE.name)
     return Poser(own_card()).admitted()
 
 
