@@ -6,7 +6,8 @@ batch as it goes out, or None while there is nothing to cheat with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from tests.sim.node import Node
@@ -225,3 +226,29 @@ TRICKS: dict[str, Trick] = {
     "replays": replays,
     "shows two logs": shows_two_logs,
 }
+
+SILENT = ("withholds a letter", "asks for ever more", "replays", "shows two logs")
+"""Misdeeds that contradict nothing in one neighbour's hands, each with a test of its own."""
+AT_ONCE = frozenset(
+    trick
+    for name, trick in TRICKS.items()
+    if name not in (*SILENT, "rolls its log back", "says that letters are lost")
+)
+"""Those that every batch proves: a log may be shorter because a batch was overtaken, for a day, and
+letters may be said to be lost that the neighbour has."""
+
+
+BELIEVED = frozenset((received_another, received_more))
+"""Lies that one who was restored cannot see through: it must be told which numbers it has given."""
+
+
+def cheated(node: Node, *, restored: Container[str] = ()) -> Counter[str]:
+    """Whom a node has cheated in a way that the very batch proves, and how often.
+
+    Those `restored` believe more than others.
+    """
+    exchange = node.exchange
+    if not isinstance(exchange, Culprit) or exchange.trick not in AT_ONCE:
+        return Counter()
+    deaf = restored if exchange.trick in BELIEVED else ()
+    return Counter(name for name in exchange.cheated if name not in deaf)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from tests.sim.node import CEILING, Node
+from tests.sim.people import look_after
 from tests.sim.world import DAY, HOUR, MINUTE, Wire, World
 
 
 @dataclass(frozen=True)
 class Faults:
-    """How many of each befall a node or line in a day, on average; shares for loss and repeats.
-
-    A node that went back to before a change of keys is given the cards by people. So a run has
-    restores or changes of keys.
-    """
+    """How many of each befall a node or line in a day, on average; shares for loss and repeats."""
 
     loss: float = 0.0
     repeats: float = 0.0
@@ -52,8 +49,8 @@ def schedule(
         wire.jitter = faults.jitter * max(1.0, wire.latency)  # what takes hours varies by hours
         _often(world, faults.cuts, until, partial(_interrupt, world, wire))
         _often(world, faults.weeks, until, partial(wire.cut, 7 * DAY))
-    if faults.restores and faults.rotations:  # a run has one or the other
-        faults = replace(faults, **{world.chance.choice(["restores", "rotations"]): 0.0})
+    if faults.restores and faults.rotations:
+        world.at(HOUR, look_after, world, nodes)
     for node in nodes:
         _often(world, faults.crashes, until, partial(_crash, world, node))
         _often(world, faults.full, until, partial(_full, world, node))
@@ -125,7 +122,8 @@ def _lower(world: World, node: Node) -> None:
 
 
 def _lose(world: World, node: Node) -> None:
-    """The disk is lost. The backup that is at hand was taken some time ago.
+    """The disk is lost. The backup that is at hand was taken some time ago, and is put back: not
+    seldom twice.
 
     It is none of a past that an earlier restore has undone: such a backup holds letters under
     numbers that others bear by now.
@@ -139,8 +137,10 @@ def _lose(world: World, node: Node) -> None:
             return
         if any(to < taken < at for to, at in node.undone):
             return
-        node.fall(downtime=world.chance.uniform(10, 10 * MINUTE))
+        node.fall(downtime=world.chance.choice([1.0, 2 * MINUTE, 10 * MINUTE]))
         node.restore(backup, taken)
+        if world.happens(0.3):
+            world.at(world.chance.choice([5.0, HOUR]), restore)
 
     world.at(delay, restore)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from uuid import UUID
 
+from tests.sim.culprit import cheated
 from tests.sim.node import Document, Node
+from tests.sim.rotation import BY_KEYS
 from zhengtong.wire import merkle
 from zhengtong.wire.envelope import read_header
 from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.intake import LETTERS_LOST
+from zhengtong.wire.keys import FindCard
 from zhengtong.wire.link import Held
 from zhengtong.wire.receipts import Event, verify
 from zhengtong.wire.witness import RESTARTED, ROLLED_BACK, UNVERIFIED
@@ -25,11 +29,13 @@ def settled(nodes: list[Node]) -> bool:
 def violations(nodes: list[Node]) -> list[str]:
     """Every broken promise, in words; links of a culprit are not judged."""
     found = list(_unfinished(nodes))
+    anew = {message for node in nodes for message in node.anew}
+    find = _any_card(nodes)
     for node in nodes:
         if node.honest:
             found += node.complaints
-            found += node.order()
-            found += _receipts(node)
+            found += node.order(anew)
+            found += _receipts(node, find)
             found += _log(node)
             found += _holes(node)
             found += _alarms(node, nodes)
@@ -37,6 +43,21 @@ def violations(nodes: list[Node]) -> list[str]:
         found += _chains(node, other)
         found += _witness(node, other)
     return found
+
+
+def unnamed(nodes: list[Node], before: Mapping[str, Counter[str]]) -> Iterator[str]:
+    """Cheats that were not named by those they cheated since all has been well.
+
+    What was said before may have been lost on the road, or an alarm with its node's disk.
+    """
+    by_name = {node.name: node for node in nodes}
+    restored = {node.name for node in nodes if node.undone}
+    for node in nodes:
+        since = cheated(node, restored=restored) - before[node.name]
+        for victim, times in since.items():
+            named = any(peer == node.name for peer, _ in by_name[victim].store.alarms)
+            if times > 2 and by_name[victim].honest and not named:
+                yield f"{node.name} has cheated {victim} {times} times, who does not say so"
 
 
 def _links(nodes: list[Node]) -> Iterator[tuple[Node, Node]]:
@@ -51,12 +72,15 @@ def _links(nodes: list[Node]) -> Iterator[tuple[Node, Node]]:
 def _unfinished(nodes: list[Node]) -> Iterator[str]:
     by_name = {node.name: node for node in nodes}
     for node in nodes:
-        dead = _dead(node)
+        yield from _dead(node)
+        withheld = _withheld(node)
         for document in node.told:
             other = by_name[document.to]
             if not (node.honest and other.honest) or _forgotten(node, document):
                 continue
-            if document.message not in other.inbox and document.message not in dead:
+            if document.message in other.inbox or document.message in withheld:
+                continue
+            if not _refused(document, node, other):
                 yield f"{document.name} {document.version} of {node.name} is not at {other.name}"
         answered = all(by_name[name].honest for name in (node.name, *node.store.peers))
         if answered and node.change.under_way:
@@ -67,22 +91,45 @@ def _unfinished(nodes: list[Node]) -> Iterator[str]:
                 yield f"{node.name} lacks receipts of {other.name} in lane {row.lane}"
 
 
-def _dead(node: Node) -> set[UUID]:
-    """What was withheld from a neighbour whose ceiling was lowered; nothing else is refused."""
-    kept = set[UUID]()
+def _dead(node: Node) -> Iterator[str]:
+    """Honest letters are refused only because keys have changed, and then they are sealed anew, or
+    withheld because of a lowered ceiling."""
     for key, row in node.store.outgoing.items():
-        if row.dead:
-            assert row.dead.code is Refusal.WITHHELD, f"{node.name}: {key} was refused"
-            kept.add(read_header(row.envelope).message_id)
-    return kept
+        if not row.dead or row.dead.code is Refusal.WITHHELD:
+            continue
+        if row.dead.code not in BY_KEYS or key in node.sealed:
+            yield f"{node.name} {key} was refused: {row.dead.code.value} {row.dead.detail}"
+
+
+def _refused(document: Document, node: Node, other: Node) -> bool:
+    """Both ends were restored, and the receiver refused for its keys what an undone life of it had
+    receipted. Its people see that; the sender's do, unless its answer was lost."""
+    refused = [
+        sealed.document.message
+        for (peer, lane, number), sealed in node.sealed.items()
+        if peer == other.name
+        and (row := other.store.incoming.get((node.name, lane, number)))
+        and row.owed.refused
+        and row.owed.refused.code in BY_KEYS
+    ]
+    return bool(node.undone and other.undone) and document.message in refused
+
+
+def _withheld(node: Node) -> set[UUID]:
+    """What was kept back from a neighbour whose ceiling was lowered."""
+    return {
+        read_header(row.envelope).message_id
+        for row in node.store.outgoing.values()
+        if row.dead and row.dead.code is Refusal.WITHHELD
+    }
 
 
 def _forgotten(node: Node, document: Document) -> bool:
-    """Written after the backup that its node had to go back to."""
-    return any(began <= document.at for began, _ in node.undone)
+    """Written between the backup that its node had to go back to and that day."""
+    return any(began <= document.at <= ended for began, ended in node.undone)
 
 
-def _receipts(node: Node) -> Iterator[str]:
+def _receipts(node: Node, find: FindCard) -> Iterator[str]:
     """Each letter of ours has a receipt that verifies and names it."""
     named = dict[int, dict[int, bytes]]()
     for (peer, lane, number), row in node.store.outgoing.items():
@@ -94,7 +141,7 @@ def _receipts(node: Node) -> Iterator[str]:
             continue
         if id(held) not in named:
             try:
-                named[id(held)] = _named(node, held)
+                named[id(held)] = _named(held, find)
             except WireError as error:
                 yield f"{node.name}: receipt {held.first}–{held.last} of {peer}: {error}"
                 named[id(held)] = {}
@@ -102,8 +149,13 @@ def _receipts(node: Node) -> Iterator[str]:
             yield f"{node.name}: the receipt for {peer} {lane} {number} does not name it"
 
 
-def _named(node: Node, held: Held) -> dict[int, bytes]:
-    _, entries = verify(held.body, node.store.neighbours())
+def _any_card(nodes: list[Node]) -> FindCard:
+    """What a node signed with a key that it had at any time stays signed."""
+    return {card.signing_kid: card for node in nodes for card in node.change.cards}.get
+
+
+def _named(held: Held, find: FindCard) -> dict[int, bytes]:
+    _, entries = verify(held.body, find)
     return {
         entry.sequence: entry.envelope_hash for entry in entries if entry.event is not Event.SENT
     }

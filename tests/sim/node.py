@@ -6,18 +6,18 @@ a document that came twice, out of order, or never.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from tests.sim.rotation import KeyChange, card_of
+from tests.sim.rotation import BY_KEYS, KeyChange
 from tests.sim.world import World
 from zhengtong.wire.envelope import Content, seal_disclosed
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.exchange import Exchange
-from zhengtong.wire.keys import NodeKeys
+from zhengtong.wire.keys import NodeCard, NodeKeys
 from zhengtong.wire.link import Incoming, Peer
 from zhengtong.wire.memory import MemoryStore, Table
 
@@ -64,6 +64,14 @@ class Document:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """A document under its number, and when it was sealed."""
+
+    document: Document
+    at: float
+
+
+@dataclass(frozen=True)
 class Entered:
     """A document that has come: in which envelope, from whom, and when."""
 
@@ -78,17 +86,18 @@ class Node:
     """`told` are the documents its people wrote and were told were safe, in that order.
 
     `undone` are the times, from and to, that were lost whenever it was restored from a backup.
+    `anew` are the messages that were sealed once more because keys had changed.
     """
 
     def __init__(self, world: World, name: str, suite: str = "sim") -> None:
         self.world, self.name = world, name
         keys = NodeKeys.generate(name, suite, world.chance.randbytes)
-        self.card = card_of(keys, world)
         self.store = MemoryStore(keys.suite.hash, self._deliver)
         self.change = KeyChange(world, self.store, keys, self._post)
         disk = self.store.disk
         self.outbox = Table[int, Document](disk)
         self.inbox = Table[UUID, Entered](disk)
+        self.sealed = Table[tuple[str, int, int], Sealed](disk)
         disk.before_write, disk.before_commit = self._write, self._commit
         self._exchange = Exchange(
             keys=keys,
@@ -103,6 +112,7 @@ class Node:
         self.lives = 0
         self.undone: list[tuple[float, float]] = []
         self.told: list[Document] = []
+        self.anew = set[UUID]()
         self.complaints: list[str] = []
         self.on_rise: list[Callable[[], None]] = []
         self.on_mail: dict[str, Callable[[], None]] = {}
@@ -111,6 +121,10 @@ class Node:
     @property
     def keys(self) -> NodeKeys:
         return self.change.keys
+
+    @property
+    def card(self) -> NodeCard:
+        return self.change.card
 
     @property
     def exchange(self) -> Exchange:
@@ -197,10 +211,34 @@ class Node:
             with self.store.transaction():
                 numbered = self.exchange.number(peer, lane, digests)
                 self.store.keep(peer, lane, list(zip(numbered, envelopes, strict=True)))
-                for key, _ in going:
+                for number, (key, item) in zip(numbered, going, strict=True):
+                    self.sealed[peer, lane, number.sequence] = Sealed(item, self.world.now)
                     del self.outbox[key]
             sealed = True
         return sealed
+
+    def seal_anew(self) -> bool:
+        """Put what came back because keys had changed into the outbox again; whether any did."""
+        return self.do(self._seal_anew)
+
+    def _seal_anew(self) -> bool:
+        due = [
+            (key, self.sealed[key].document)
+            for key, row in self.store.outgoing.items()
+            if row.dead and row.dead.code in BY_KEYS and self._outdated(key)
+        ]
+        with self.store.transaction():
+            for key, document in due:
+                del self.sealed[key]
+                self._put(document)
+        self.anew |= {document.message for _, document in due}
+        return bool(due)
+
+    def _outdated(self, key: tuple[str, int, int]) -> bool:
+        """Whether a letter was sealed before its sender or receiver changed keys."""
+        sealed, since = self.sealed.get(key), self.change.since
+        changes = [since[name] for name in (self.name, key[0]) if name in since]
+        return sealed is not None and any(sealed.at <= at for at in changes)
 
     def may_number(self, peer: str, lane: int) -> bool:
         row = self.store.lane_rows.get((peer, lane))
@@ -245,10 +283,12 @@ class Node:
                 )
         return {}
 
-    def order(self) -> list[str]:
-        """What came in the wrong order, document by document."""
+    def order(self, anew: Container[UUID] = ()) -> list[str]:
+        """What came in the wrong order, document by document, but for messages sent once more."""
         last, wrong = dict[tuple[str, str], int](), list[str]()
-        for entered in self.inbox.values():
+        for message, entered in self.inbox.items():
+            if message in anew:
+                continue
             key = entered.origin, entered.name
             if entered.version <= last.get(key, 0):
                 wrong.append(f"{self.name} got {entered.name} {entered.version} too late")
@@ -290,10 +330,14 @@ class Node:
         return {name: dict(table) for name, table in self._tables().items()}
 
     def _tables(self) -> dict[str, Table[object, object]]:
-        rings = self.change.rings
         return {
-            **self.store.tables(), "outbox": self.outbox, "inbox": self.inbox, "rings": rings
-        }  # fmt: skip
+            **self.store.tables(),
+            "outbox": self.outbox,
+            "inbox": self.inbox,
+            "sealed": self.sealed,
+            "rings": self.change.rings,
+            "since": self.change.since,
+        }
 
     def restore(self, backup: Backup, taken_at: float) -> None:
         """The disk is lost; the node goes on from a backup, as `zhengtong restore` does it."""

@@ -19,15 +19,34 @@ PLANS = {
     "five nodes, two bad days": replace(SHORT, parents=(0, 1, 1, 1), days=2, documents=12),
     "slow one-way roads": replace(SHORT, ferries=10, days=2, documents=12),
     "keys that change": replace(
-        SHORT, days=1, documents=12, faults=replace(SHORT.faults, restores=0, rotations=4)
+        SHORT, days=0.5, documents=20, faults=replace(SHORT.faults, restores=0, rotations=6)
     ),
     "ceilings that are lowered": replace(
         SHORT, ferries=5, days=1, documents=12, faults=replace(SHORT.faults, ceilings=6)
     ),
     "nothing but restores": replace(
-        SHORT, ferries=5, days=1, documents=12, faults=replace(NONE, restores=6, jitter=0.3)
+        SHORT,
+        ferries=5,
+        days=1,
+        documents=12,
+        faults=replace(NONE, restores=5, jitter=0.3, jumps=1),
+    ),
+    "restores and keys that change": replace(
+        SHORT,
+        ferries=3,
+        days=0.75,
+        documents=14,
+        faults=replace(SHORT.faults, restores=3, rotations=5),
     ),
     "one of five cheats": replace(SHORT, parents=(0, 1, 1, 1), days=1, documents=12, culprits=1),
+    "restores, keys and a cheat": replace(
+        SHORT,
+        parents=(0, 1, 1),
+        days=0.75,
+        documents=12,
+        culprits=1,
+        faults=replace(SHORT.faults, restores=2, rotations=4),
+    ),
     "nineteen nodes, thirty days": replace(CITY, faults=EVERYTHING, culprits=1),
 }
 

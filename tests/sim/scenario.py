@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.sim.culprit import TRICKS, corrupt
+from tests.sim.culprit import TRICKS, cheated, corrupt
 from tests.sim.faults import HARSH, Faults, schedule
-from tests.sim.invariants import settled, violations
+from tests.sim.invariants import settled, unnamed, violations
 from tests.sim.node import DiskFull, Down, Node
 from tests.sim.roads import BatchRoad, HttpsRoad, Road
 from tests.sim.world import DAY, HOUR, MINUTE, Restless, Wire, World
@@ -85,8 +85,10 @@ def finish(run: Run) -> None:
     world, until = run.world, run.plan.days * DAY
     try:
         world.run(until)
+        before = {node.name: cheated(node) for node in run.nodes}
         while not settled(run.nodes) and world.now < until + LONGEST_CALM:
             world.run(world.now + 6 * HOUR)
+        run.problems += unnamed(run.nodes, before)
     except Restless as error:
         run.problems.append(str(error))
     run.problems += violations(run.nodes)

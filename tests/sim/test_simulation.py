@@ -9,7 +9,7 @@ import pytest
 
 from tests.sim import suite as suite  # registers the suite of simulated nodes
 from tests.sim.betrayal import betrayed, named
-from tests.sim.culprit import TRICKS, corrupt
+from tests.sim.culprit import SILENT, TRICKS, corrupt
 from tests.sim.faults import NONE
 from tests.sim.plans import DIALLED, PLANS, SHORT, plan_of, repeat, words
 from tests.sim.scenario import Plan, build, play
@@ -22,11 +22,12 @@ from zhengtong.wire.link import LONGEST_DELAY, WINDOW
 
 SEEDS = 10
 PARTS = {
-    "three nodes, a bad quarter of a day": 12,
+    "three nodes, a bad quarter of a day": 11,
     "slow one-way roads": 6,
     "nothing but restores": 4,
     "ceilings that are lowered": 1,
     "keys that change": 1,
+    "restores and keys that change": 1,
 }
 """Of each plan so many times SEEDS; `make soak` plays thousands more, and whole cities."""
 
@@ -42,13 +43,16 @@ def test_nothing_is_lost_or_repeated_or_hidden(plan: str, part: int) -> None:
 
 
 def test_what_a_lowered_ceiling_keeps_back_is_dead_and_holds_up_nothing() -> None:
-    run = play(3, PLANS["ceilings that are lowered"])
-    assert not run.problems, repeat(run)
-    rows = [row for node in run.nodes for row in node.store.outgoing.values()]
-    kept = [row for row in rows if row.dead]
-    assert kept and len(kept) < len(rows) / 2
-    came = {entry.digest for node in run.nodes for entry in node.inbox.values()}
-    assert not came & {row.mark.digest for row in kept}
+    kept, sent = 0, 0
+    for seed in range(100, 104):
+        run = play(seed, PLANS["ceilings that are lowered"])
+        assert not run.problems, repeat(run)
+        rows = [row for node in run.nodes for row in node.store.outgoing.values()]
+        dead = {row.mark.digest for row in rows if row.dead}
+        kept, sent = kept + len(dead), sent + len(rows)
+        came = {entry.digest for node in run.nodes for entry in node.inbox.values()}
+        assert not came & dead
+    assert 0 < kept < sent / 2
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -80,10 +84,6 @@ def test_a_failing_run_says_how_to_see_it_again(plan: Plan) -> None:
     seed, *rest = shlex.split(told)
     assert (int(seed), plan_of(rest)) == (27, plan)
     assert [*words(plan)] == rest
-
-
-SILENT = ("withholds a letter", "asks for ever more", "replays", "shows two logs")
-"""Misdeeds that contradict nothing in one neighbour's hands, each with a test of its own."""
 
 
 @pytest.mark.parametrize("trick", [name for name in TRICKS if name not in SILENT])

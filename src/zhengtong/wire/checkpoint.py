@@ -94,6 +94,15 @@ def cosign(data: bytes, at: datetime, keys: NodeKeys) -> bytes:
     return _line(keys.node, mark + seconds.to_bytes(8, "big") + signed).encode()
 
 
+def cosigned_anew(data: bytes, at: datetime, keys: NodeKeys) -> bytes:
+    """A checkpoint whose last line is ours, with that line under the key we have at present."""
+    note, _, line = data.removesuffix(b"\n").rpartition(b"\n")
+    payload = _base64(line.decode().rpartition(" ")[2])
+    if payload[:4] == _cosigner_hash(keys.node, keys.suite, keys.signing_public):
+        return data
+    return note + b"\n" + cosign(data, at, keys)
+
+
 def witnessed_at(checkpoint: Checkpoint, line: bytes, card: NodeCard) -> datetime:
     """When this node says it has verified the checkpoint. Raises WireError."""
     found = _SIGNATURE_LINE.fullmatch(line.decode(errors="replace").removesuffix("\n"))

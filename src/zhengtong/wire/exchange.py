@@ -39,6 +39,7 @@ from zhengtong.wire.standing import (
     Head,
     Lost,
     Standing,
+    later_epoch,
     require_fresh,
 )
 from zhengtong.wire.store import Store
@@ -177,8 +178,7 @@ class Exchange:
             for lane in range(LANES):
                 self.store.save_lane(link.restored(self.store.lane(peer, lane)))
         epoch, _ = self.store.log()
-        minutes = int(self.now().timestamp()) // 60
-        self.store.restart_log(max(epoch + 1, after + 1, minutes))
+        self.store.restart_log(later_epoch(max(epoch, after), self.now(), self.rng))
 
     def _opened(self, batch: Batch) -> list[Incoming]:
         """The letters of a batch, opened. It takes long and needs no lock."""
@@ -202,7 +202,7 @@ class Exchange:
         peer, state, now = self.store.peer(name), self.store.lane(name, lane), self.now()
         peer.require_standing()
         epoch, log = self.store.log()
-        letters, lost, state = self._going(peer, state, room or MAX_BATCH)
+        letters, lost, state = self._going(peer, state, epoch, room or MAX_BATCH)
         if kept := [letter.sequence for letter in letters if letter.withheld]:
             self.store.withhold(name, lane, kept)
         issued, refusals, state = self._receipts(state, epoch, log)
@@ -233,7 +233,7 @@ class Exchange:
             letters=letters,
             receipts=issued,
             refusals=refusals,
-            cosignature=peer.cosigned,
+            cosignature=witness.vouch(peer, self.keys, now),
             **witness.show(epoch, log, peer, self.keys),
         )
 
@@ -251,10 +251,10 @@ class Exchange:
             state = self.store.lane(peer.name, standing.lane)
         epoch, log = self.store.log()
         held, receipted = state.received.number, state.receipted
-        if state.placed or standing.seen.epoch == epoch:
+        if epoch in (FIRST_EPOCH, standing.seen.epoch):  # a first life has no other before it
             intake = Intake(self.keys.node, self.store, self.rng, epoch, log, now)
             state = self._go_on(state, peer, batch, letters, find, intake)
-        else:  # said before they had heard that we were restored: only their log is of use
+        else:  # said before they knew this life of ours: only their log is of use
             state = replace(state, again=True)
         peer = witness.watch(self.store, peer, batch, self.keys, now)
         peer = witness.witnessed(self.store, peer, batch, epoch, log, self.keys.node)
@@ -285,8 +285,10 @@ class Exchange:
         intake: Intake,
     ) -> Lane:
         """A lane after one more batch. Raises WireError: it contradicts what we know."""
-        standing = batch.standing
+        standing, receipted = batch.standing, state.receipted
         state = replace(link.met(state, standing), heard=standing.counter)
+        if state.receipted < receipted:
+            self.store.undo_receipts(state.peer, state.lane, state.receipted)
         if standing.again or batch.refused(WHOLE_BATCH):
             state = replace(state, offered=state.receipted)
         if standing.lane in standing.waiting and not batch.letters and not batch.receipts:
@@ -297,7 +299,9 @@ class Exchange:
         self._compare_received(state, standing)
         return state
 
-    def _going(self, peer: Peer, state: Lane, room: int) -> tuple[tuple[Letter, ...], Lost, Lane]:
+    def _going(
+        self, peer: Peer, state: Lane, epoch: int, room: int
+    ) -> tuple[tuple[Letter, ...], Lost, Lane]:
         """The letters to hand over now, and numbers before them that we can never hand over.
 
         Numbers without a letter of ours were lost when this node was restored from a backup. As a
@@ -305,7 +309,9 @@ class Exchange:
         them. Should its disk have been lost since, it must be told to go on likewise.
         """
         limit = link.room(state, peer)
-        if not (peer.met and state.placed and limit) or state.numbered.number <= state.handed:
+        # A neighbour that was restored may have forgotten this life of ours: it hears of it first.
+        known = peer.met and epoch in (FIRST_EPOCH, peer.witnessed.epoch)
+        if not (known and state.placed and limit) or state.numbered.number <= state.handed:
             return (), NOTHING_LOST, state
         rows = self.store.letters(peer.name, state.lane, state.handed, limit)
         before = rows[0].sequence - 1 if rows else state.numbered.number

@@ -40,7 +40,12 @@ class Intake:
             return state
         card, entries = receipts.verify(batch.receipts, find)
         first, last = receipts.require_run(card, entries, self.node, state.peer, state.lane)
-        if last <= state.receipted:
+        dead = tuple(
+            batch.refused(entry.sequence) or Refused(entry.sequence, Refusal.MALFORMED, "")
+            for entry in entries
+            if entry.event is not Event.DELIVERED
+        )
+        if last <= state.receipted and not dead:
             return state
         marks = self.store.sent(state.peer, state.lane, first, last)
         for entry in entries:
@@ -51,11 +56,6 @@ class Intake:
                 raise WireError(
                     Refusal.SEQUENCE_MISMATCH, f"receipt {entry.sequence} names another envelope"
                 )
-        dead = tuple(
-            batch.refused(entry.sequence) or Refused(entry.sequence, Refusal.MALFORMED, "")
-            for entry in entries
-            if entry.event is not Event.DELIVERED
-        )
         newest = max(entry.at for entry in entries)
         self.store.hold(state.peer, state.lane, Held(first, last, newest, batch.receipts, dead))
         through = self.store.held_through(state.peer, state.lane, state.receipted)

@@ -193,10 +193,15 @@ def restored(state: Lane) -> Lane:
     return replace(state, heard=NOT_PLACED, offered=state.receipted, again=True)
 
 
-def restored_there(state: Lane) -> Lane:
-    """The neighbour begins a new epoch: its counters begin anew, numbers it gave last are void."""
-    heard = 0 if state.placed else NOT_PLACED
-    return replace(state, heard=heard, announced=state.received.number)
+def restored_there(state: Lane, before: int) -> Lane:
+    """The neighbour begins a new epoch: its counters begin anew, numbers it gave last are void.
+
+    What we have taken behind number `before`, since we were restored ourselves, is receipted once
+    more: its backup may hold receipts of a life of ours that was undone, and we may have refused
+    since what we took then.
+    """
+    heard, answered = 0 if state.placed else NOT_PLACED, min(state.answered, before)
+    return replace(state, heard=heard, announced=state.received.number, answered=answered)
 
 
 def extended(head: Head, digest: bytes, hash: Hash) -> Head:

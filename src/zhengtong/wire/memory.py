@@ -259,6 +259,14 @@ class MemoryStore:
             mark = Mark(item.incoming.digest, item.chain)
             self.incoming[peer, lane, number] = Stored(mark, owed, item.at)
 
+    def before_restores(self, peer: str, lane: int) -> int:
+        received = self.received(peer, lane)
+        for number in range(1, received + 1):
+            row = self.incoming.get((peer, lane, number))
+            if row and row.owed.epoch > FIRST_EPOCH:
+                return number - 1
+        return received
+
     def owed(self, peer: str, lane: int, after: int, limit: int) -> Sequence[Owed]:
         numbers = range(after + 1, self.received(peer, lane) + 1)
         rows = (self.incoming.get((peer, lane, number)) for number in numbers)
@@ -272,6 +280,10 @@ class MemoryStore:
             row = self.outgoing.get((peer, lane, number))
             if row and row.dead != dead.get(number):
                 self.outgoing[peer, lane, number] = replace(row, dead=dead.get(number))
+
+    def undo_receipts(self, peer: str, lane: int, after: int) -> None:
+        for key in [key for key in self.held if key[:2] == (peer, lane) and key[2] > after]:
+            del self.held[key]
 
     def held_through(self, peer: str, lane: int, number: int) -> int:
         through = number

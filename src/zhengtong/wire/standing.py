@@ -17,9 +17,12 @@ from zhengtong.wire.errors import Refusal, WireError
 from zhengtong.wire.fields import Fields, to_microseconds
 from zhengtong.wire.keys import FindCard, NodeCard, NodeKeys, check_node_id, signer_of
 from zhengtong.wire.receipts import MAX_LANE
+from zhengtong.wire.suite import Rng
 
 MAX_STANDING = 4 * 1024
-MAX_EPOCH = 999_999_999
+MAX_EPOCH = 2**53 - 1
+DRAWN = 1_000_000
+"""An epoch is the minutes since 1970 and below them a number drawn at random, less than this."""
 NO_EPOCH, FIRST_EPOCH = 0, 1
 CLOCK_TOLERANCE = timedelta(minutes=10)
 LANES = MAX_LANE + 1
@@ -144,6 +147,16 @@ def read_standing(signed: bytes, find_card: FindCard) -> tuple[Standing, NodeCar
     if standing.sender != card.node:
         raise WireError(Refusal.BAD_SIGNATURE, f"{card.node} signed as {standing.sender}")
     return standing, card
+
+
+def later_epoch(last: int, now: datetime, rng: Rng) -> int:
+    """The epoch of a new life of a node: later than `last`, and none that it ever had before.
+
+    A node that goes back to one backup twice remembers nothing of its first life, and its clock may
+    tell the same time again; chance does not.
+    """
+    minutes = int(now.timestamp()) // 60
+    return max(last, minutes * DRAWN) + 1 + int.from_bytes(rng(8), "big") % DRAWN
 
 
 def require_fresh(

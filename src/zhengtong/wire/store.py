@@ -77,14 +77,25 @@ class Store(Protocol):
     def take(self, peer: str, lane: int, letters: Sequence[Arrived]) -> None:
         """Store new letters under their numbers."""
 
+    def before_restores(self, peer: str, lane: int) -> int:
+        """The last number of theirs up to which all were stored before we were ever restored."""
+
     def owed(self, peer: str, lane: int, after: int, limit: int) -> Sequence[Owed]:
         """Their stored letters behind `after`, in order."""
 
     def hold(self, peer: str, lane: int, held: Held) -> None:
         """Keep receipts as evidence, and mark the letters that were refused."""
 
+    def undo_receipts(self, peer: str, lane: int, after: int) -> None:
+        """Count no receipt that reaches beyond `after` any more, though it stays as evidence.
+
+        A life of the neighbour gave it that a restore has undone: those letters go there again, and
+        what becomes of them now, its new receipts say.
+        """
+
     def held_through(self, peer: str, lane: int, number: int) -> int:
-        """The last number up to which every letter that we still hold is receipted.
+        """The last number up to which every letter that we still hold is receipted, and the receipt
+        not undone.
 
         All up to `number` are known to be. A receipt may come before an earlier one's.
         """

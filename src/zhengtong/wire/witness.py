@@ -18,6 +18,7 @@ from zhengtong.wire.batch import Batch
 from zhengtong.wire.checkpoint import (
     Checkpoint,
     cosign,
+    cosigned_anew,
     parse_checkpoint,
     sign_checkpoint,
     verify_checkpoint,
@@ -64,6 +65,12 @@ def show(epoch: int, log: Log, peer: Peer, keys: NodeKeys) -> Shown:
     }
 
 
+def vouch(peer: Peer, keys: NodeKeys, now: datetime) -> bytes | None:
+    """Our newest cosignature for the peer. Made anew if we have changed keys since: a former key
+    may count for nothing with the peer by now, and it would refuse the whole batch."""
+    return cosigned_anew(peer.cosigned, now, keys) if peer.cosigned else None
+
+
 def present(store: Store, peer: Peer, batch: Batch) -> Peer:
     """Begin to know the peer's new epoch: it was restored from a backup, or we have just met."""
     epoch = batch.standing.epoch
@@ -73,7 +80,8 @@ def present(store: Store, peer: Peer, batch: Batch) -> Peer:
         detail = f"{log_name(peer.name, epoch)} follows {peer.seen.mark}"
         store.alarm(peer.name, RESTARTED, detail, batch.signed)
     for row in store.lanes(peer.name):
-        store.save_lane(restored_there(store.lane(peer.name, row.lane)))
+        before = store.before_restores(peer.name, row.lane)
+        store.save_lane(restored_there(store.lane(peer.name, row.lane), before))
     return replace(peer, seen=Seen(epoch))
 
 

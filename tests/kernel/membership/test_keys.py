@@ -212,6 +212,20 @@ def test_a_neighbours_new_key_is_used_and_answered_in_every_lane(house: House, x
         assert dial(xihua.batch(at=moment.now()))[:2] == (403, "unknown_sender")
 
 
+def test_a_neighbour_that_tells_its_new_key_once_more_is_answered_once_more(
+    house: House, xihua: Peer
+) -> None:
+    """It was restored to before our answers, and its change would wait for them for thirty days."""
+    new, fact = rotated(xihua)
+    say(xihua, fact)
+    xihua.node = own_card()
+    drain(xihua)
+    say(xihua, fact)
+    answers = [item for item in said(new, drain(xihua)) if isinstance(item, KeysAccepted)]
+    assert sorted(item.lane for item in answers) == [0, 1, 2, 3]
+    assert not Handling.objects.filter(dead=True).exists()
+
+
 def test_nobody_changes_anothers_keys(house: House, xihua: Peer) -> None:
     house.admit(Applicant("fugou", url="https://fugou.example"))
     thief = Peer(own_card(), "xihua")
@@ -251,6 +265,14 @@ def test_after_a_loss_letters_are_sealed_anew(house: House, xihua: Peer) -> None
         assert decode(message.kind, bytes(message.body)) in said(new, new.fetch(2))
         work()
         assert again.count() == 2, "once"
+
+
+def test_who_comes_back_after_a_loss_may_begin_an_earlier_epoch(house: House, xihua: Peer) -> None:
+    """It was restored as well, and could verify no word about the epoch that its lost key named."""
+    Neighbour.objects.filter(name="xihua").update(log_epoch=2**40)
+    knock(statement(xihua.changed()), "/exchange/rekey")
+    found = link()
+    assert (found.log_epoch, bytes(found.log_roots)) == (0, b"")
 
 
 @pytest.mark.parametrize("by", ["a stranger", "the lost key"])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -19,15 +20,16 @@ from zhengtong.kernel.files import store_bytes
 from zhengtong.kernel.labels import Level
 from zhengtong.kernel.messages import commands, exchange, sealing
 from zhengtong.kernel.messages.facts import FileRef, encode
-from zhengtong.kernel.messages.models import Letter, LinkAlarm, Message, Neighbour, Sent
+from zhengtong.kernel.messages.models import Letter, LinkAlarm, LinkLane, Message, Neighbour, Sent
 from zhengtong.kernel.messages.outbox import Lane, post
 from zhengtong.kernel.messages.pieces import send_missing
 from zhengtong.kernel.messages.routes import way_to
 from zhengtong.wire.batch import Letter as Numbered
 from zhengtong.wire.batch import Refused
+from zhengtong.wire.checkpoint import cosign
 from zhengtong.wire.envelope import MAX_ENVELOPE
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.receipts import Event
+from zhengtong.wire.receipts import Entry, Event, Receipts
 from zhengtong.wire.standing import Lost, Witnessed
 
 pytestmark = pytest.mark.django_db
@@ -151,10 +153,13 @@ def test_nothing_is_numbered_before_the_two_have_met(fugou: Poser) -> None:
     assert [letter.sequence for letter in tell(fugou, 0)] == [1, 2]
 
 
-def begin_anew(fugou: Poser) -> Witnessed:
-    """The node is restored from a backup; how a neighbour that has heard it since says so."""
+def begin_anew(fugou: Poser) -> dict[str, Any]:
+    """The node is restored from a backup; what a neighbour says that has heard it since."""
     exchange.links().begin_anew()
-    return Witnessed(fugou.read(exchange.compose("fugou", 2)).standing.epoch)
+    batch = fugou.read(exchange.compose("fugou", 2))
+    assert batch.checkpoint
+    cosigned = batch.checkpoint + cosign(batch.checkpoint, datetime.now(UTC), fugou.keys)
+    return {"seen": Witnessed(batch.standing.epoch), "cosignature": cosigned}
 
 
 def test_a_restored_node_numbers_nothing_before_it_is_answered(fugou: Poser) -> None:
@@ -164,7 +169,7 @@ def test_a_restored_node_numbers_nothing_before_it_is_answered(fugou: Poser) -> 
     assert tell(fugou, 2) == []
     dial(fugou.batch(acknowledged=5))  # said before, but it came late
     assert tell(fugou, 0) == []
-    dial(fugou.batch(acknowledged=7, seen=heard))  # it holds seven letters that we have forgotten
+    dial(fugou.batch(acknowledged=7, **heard))  # it holds seven letters that we have forgotten
     assert [letter.sequence for letter in tell(fugou, 0)] == [8, 9]
 
 
@@ -172,9 +177,9 @@ def test_letters_that_both_ends_have_lost_are_told_and_passed_over(fugou: Poser)
     """The neighbour had seven letters of a node that remembers none, and then lost its own disk."""
     dial(fugou.batch())
     heard = begin_anew(fugou)
-    dial(fugou.batch(acknowledged=7, seen=heard))
+    dial(fugou.batch(acknowledged=7, **heard))
     assert [letter.sequence for letter in tell(fugou, 2)] == [8, 9]
-    answer = fugou.read(dial(fugou.batch(acknowledged=4, seen=heard, again=True))[2])
+    answer = fugou.read(dial(fugou.batch(acknowledged=4, again=True, **heard))[2])
     assert answer.standing.lost == Lost(5, 7)
     assert [letter.sequence for letter in answer.letters] == [8]
     assert LinkAlarm.objects.get(code="letters_lost").detail == "test 2: 5–7"
@@ -187,8 +192,25 @@ def test_letters_that_a_restored_neighbour_has_lost_are_sent_again(fugou: Poser)
     assert tell(fugou, 0) == []
     again = fugou.read(dial(fugou.batch(acknowledged=2))[2]).letters
     assert again == tuple(letters[2:]), "the very same envelopes"
-    dial(fugou.batch(receipts=fugou.receipt(again), acknowledged=5))
+    dial(fugou.batch(receipts=fugou.receipt(again[:1]), acknowledged=3))
+    assert LinkLane.objects.get().receipted == 3, "what it said before it was restored is undone"
+    dial(fugou.batch(receipts=fugou.receipt(again[1:]), acknowledged=5))
     assert exchange.to_say("fugou") == ()
+
+
+def test_a_neighbour_that_begins_anew_is_told_once_more_what_a_restored_node_took(
+    fugou: Poser,
+) -> None:
+    """Its backup may say that a life of ours that was undone had taken it."""
+    first, second = fugou.letters(fugou.envelope(), fugou.envelope())
+    dial(fugou.batch(first))
+    heard = begin_anew(fugou)
+    assert fugou.read(dial(fugou.batch(second, **heard))[2]).receipts
+    assert fugou.read(exchange.compose("fugou", 2)).receipts is None
+    fugou.counter = 0
+    answer = fugou.read(dial(fugou.batch(epoch=2, **heard))[2])
+    (entry,) = Receipts.decode(answer.receipts or b"").entries
+    assert Entry.decode(entry).sequence == 2
 
 
 def test_letters_from_before_and_after_a_restored_backup_both_arrive(fugou: Poser) -> None:
@@ -196,12 +218,12 @@ def test_letters_from_before_and_after_a_restored_backup_both_arrive(fugou: Pose
     dial(fugou.batch())
     old = tell(fugou, 3)
     heard = begin_anew(fugou)
-    dial(fugou.batch(acknowledged=6, seen=heard))
+    dial(fugou.batch(acknowledged=6, **heard))
     exchange.rewind("fugou")
     assert fugou.read(exchange.compose("fugou", 2)).letters == tuple(old), (
         "for want of their receipts"
     )
-    dial(fugou.batch(receipts=fugou.receipt(old), acknowledged=6, seen=heard))
+    dial(fugou.batch(receipts=fugou.receipt(old), acknowledged=6, **heard))
     new = tell(fugou, 1)
     assert [letter.sequence for letter in new] == [7]
 

@@ -10,6 +10,7 @@ from zhengtong.kernel.labels import Zone
 from zhengtong.kernel.membership.models import FormerCard
 from zhengtong.kernel.messages.models import Neighbour, Route
 from zhengtong.wire.keys import NodeCard
+from zhengtong.wire.standing import NO_EPOCH
 
 
 @command("messages.admit", title="接纳节点")
@@ -24,11 +25,14 @@ def take_card(
     """The part of a command that makes a card the neighbour's.
 
     A card with other keys is kept as a former one; its signatures are taken until `former_until`,
-    by default no longer. Raises Refused for an unknown zone.
+    by default no longer. Then what we know of its log is forgotten: the neighbour may have been
+    restored to before an epoch that only the former key could prove to it, and nothing of that can
+    reach us any more. Raises Refused for an unknown zone.
     """
     if card.zone not in {zone.value for zone in Zone}:
         raise Refused(f"节点 {card.node} 的名片写着未知的网络区域“{card.zone}”。")
     known = Neighbour.objects.filter(name=card.node).first()
+    forgotten: dict[str, object] = {}
     if known and known.card and NodeCard.from_cbor(bytes(known.card)).keys != card.keys:
         FormerCard.objects.create(
             node=card.node,
@@ -36,6 +40,8 @@ def take_card(
             replaced_at=act.now,
             accepted_until=former_until or act.now,
         )
+        if former_until is None:
+            forgotten = {"log_epoch": NO_EPOCH, "log_at": None, "log_roots": b""}
     neighbour, _ = Neighbour.objects.update_or_create(
         name=card.node,
         defaults={
@@ -44,6 +50,7 @@ def take_card(
             "ceiling": card.ceiling,
             "card": card.to_cbor(),
             "is_parent": is_parent,
+            **forgotten,
         },
     )
     act.note(node=card.node, key=card.signing_kid.hex())

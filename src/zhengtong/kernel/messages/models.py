@@ -38,10 +38,10 @@ class Neighbour(models.Model):
     last_error = models.CharField(max_length=200, default="")
     skew_ms = models.BigIntegerField(null=True)
     version = models.CharField(max_length=40, default="")
-    log_epoch = models.PositiveIntegerField(default=0)
+    log_epoch = models.PositiveBigIntegerField(default=0)
     log_roots = models.BinaryField(default=bytes)
     log_at = models.DateTimeField(null=True)
-    witness_epoch = models.PositiveIntegerField(default=0)
+    witness_epoch = models.PositiveBigIntegerField(default=0)
     witness_size = models.BigIntegerField(default=0)
     cosigned = models.BinaryField(default=bytes)
     certificate_until = models.DateTimeField(null=True)  # of the one last shown; null: no TLS
@@ -161,7 +161,7 @@ class Sent(models.Model):
     letter = models.OneToOneField(Letter, models.CASCADE, related_name="sent")
     digest = models.BinaryField()
     chain = models.BinaryField()
-    epoch = models.PositiveIntegerField()
+    epoch = models.PositiveBigIntegerField()
     leaf = models.BigIntegerField()
     envelope = models.BinaryField()
     disclosure = models.BinaryField(default=bytes)  # salted plaintext: proves the content
@@ -188,7 +188,7 @@ class Arrival(models.Model):
     sequence = models.BigIntegerField()
     digest = models.BinaryField()
     chain = models.BinaryField()
-    epoch = models.PositiveIntegerField()
+    epoch = models.PositiveBigIntegerField()
     leaf = models.BigIntegerField()
     envelope = models.BinaryField()
     message = models.UUIDField(null=True, db_index=True)
@@ -207,7 +207,10 @@ class Arrival(models.Model):
 
 
 class Receipt(models.Model):
-    """A neighbour's signed receipts over our letters [first, last] of a lane, kept as evidence."""
+    """A neighbour's signed receipts over our letters [first, last] of a lane, kept as evidence.
+
+    `undone`: it was restored to before, and has said since that it holds fewer of them.
+    """
 
     neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="+")
     lane = models.PositiveSmallIntegerField()
@@ -215,6 +218,7 @@ class Receipt(models.Model):
     last = models.BigIntegerField()
     at = models.DateTimeField()  # by the neighbour's clock, of the newest letter
     body = models.BinaryField()
+    undone = models.BooleanField(default=False)
 
     class Meta:
         indexes = [models.Index(fields=["neighbour", "lane", "last"])]
@@ -253,7 +257,7 @@ class PeerStanding(models.Model):
 class LogHead(models.Model):
     """The size of our evidence log of one epoch; a node restored from a backup begins another."""
 
-    epoch = models.PositiveIntegerField(primary_key=True)
+    epoch = models.PositiveBigIntegerField(primary_key=True)
     size = models.BigIntegerField(default=0)
     begun_at = models.DateTimeField(default=moment.now)
 
@@ -261,7 +265,7 @@ class LogHead(models.Model):
 class LogTile(models.Model):
     """256 neighbouring hashes of one height of a log (wire.log)."""
 
-    epoch = models.PositiveIntegerField()
+    epoch = models.PositiveBigIntegerField()
     level = models.PositiveSmallIntegerField()
     index = models.BigIntegerField()
     hashes = models.BinaryField()
@@ -275,7 +279,7 @@ class LogTile(models.Model):
 class LogBlock(models.Model):
     """Entries that were appended together: a CBOR array, the first at position `first`."""
 
-    epoch = models.PositiveIntegerField()
+    epoch = models.PositiveBigIntegerField()
     first = models.BigIntegerField()
     count = models.PositiveIntegerField()
     entries = models.BinaryField()
@@ -288,7 +292,7 @@ class Cosignature(models.Model):
     """A neighbour's signature under the checkpoint of our log at one size."""
 
     neighbour = models.ForeignKey(Neighbour, models.PROTECT, related_name="+")
-    epoch = models.PositiveIntegerField()
+    epoch = models.PositiveBigIntegerField()
     size = models.BigIntegerField()
     line = models.BinaryField()
     at = models.DateTimeField(default=moment.now)

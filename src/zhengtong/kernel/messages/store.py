@@ -215,6 +215,11 @@ class DatabaseStore:
     def take(self, peer: str, lane: int, letters: Sequence[Arrived]) -> None:
         delivery.keep(self._row(peer), lane, letters)
 
+    def before_restores(self, peer: str, lane: int) -> int:
+        rows = Arrival.objects.filter(neighbour=self._row(peer), lane=lane, epoch__gt=FIRST_EPOCH)
+        first = rows.aggregate(first=Min("sequence"))["first"]
+        return self.received(peer, lane) if first is None else first - 1
+
     def owed(self, peer: str, lane: int, after: int, limit: int) -> Sequence[Owed]:
         rows = Arrival.objects.filter(neighbour=self._row(peer), lane=lane, sequence__gt=after)
         found = rows.order_by("sequence").values_list(
@@ -242,17 +247,21 @@ class DatabaseStore:
         )
         transit.carry_back(row, lane, held)
         letters = Sent.objects.filter(neighbour=row, lane=lane)
-        letters.filter(
-            sequence__gte=held.first, sequence__lte=held.last, refusal=Refusal.WITHHELD
-        ).update(refusal="")
+        # The newest word counts: what was withheld or refused may have come in another life.
+        named = letters.filter(sequence__gte=held.first, sequence__lte=held.last)
+        named.exclude(refusal__in=("", transit.FURTHER_ON)).update(refusal="")
         for refused in held.dead:
             letters.filter(sequence=refused.sequence).update(
                 refusal=refused.code, refusal_detail=storable(refused.detail, 500)
             )
 
+    def undo_receipts(self, peer: str, lane: int, after: int) -> None:
+        given = Receipt.objects.filter(neighbour=self._row(peer), lane=lane, last__gt=after)
+        given.update(undone=True)
+
     def held_through(self, peer: str, lane: int, number: int) -> int:
         row = self._row(peer)
-        receipts = Receipt.objects.filter(neighbour=row, lane=lane)
+        receipts = Receipt.objects.filter(neighbour=row, lane=lane, undone=False)
         letters = Sent.objects.filter(neighbour=row, lane=lane)
         while True:
             later = receipts.filter(last__gt=number).order_by("first", "last")

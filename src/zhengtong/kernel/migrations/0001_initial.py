@@ -111,10 +111,10 @@ class Migration(migrations.Migration):
                 ("last_error", models.CharField(default="", max_length=200)),
                 ("skew_ms", models.BigIntegerField(null=True)),
                 ("version", models.CharField(default="", max_length=40)),
-                ("log_epoch", models.PositiveIntegerField(default=0)),
+                ("log_epoch", models.PositiveBigIntegerField(default=0)),
                 ("log_roots", models.BinaryField(default=bytes)),
                 ("log_at", models.DateTimeField(null=True)),
-                ("witness_epoch", models.PositiveIntegerField(default=0)),
+                ("witness_epoch", models.PositiveBigIntegerField(default=0)),
                 ("witness_size", models.BigIntegerField(default=0)),
                 ("cosigned", models.BinaryField(default=bytes)),
                 ("certificate_until", models.DateTimeField(null=True)),
@@ -123,7 +123,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="LogHead",
             fields=[
-                ("epoch", models.PositiveIntegerField(primary_key=True, serialize=False)),
+                ("epoch", models.PositiveBigIntegerField(primary_key=True, serialize=False)),
                 ("size", models.BigIntegerField(default=0)),
                 ("begun_at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
             ],
@@ -404,7 +404,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("epoch", models.PositiveIntegerField()),
+                ("epoch", models.PositiveBigIntegerField()),
                 ("first", models.BigIntegerField()),
                 ("count", models.PositiveIntegerField()),
                 ("entries", models.BinaryField()),
@@ -424,7 +424,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("epoch", models.PositiveIntegerField()),
+                ("epoch", models.PositiveBigIntegerField()),
                 ("level", models.PositiveSmallIntegerField()),
                 ("index", models.BigIntegerField()),
                 ("hashes", models.BinaryField()),
@@ -869,6 +869,7 @@ class Migration(migrations.Migration):
                 ("last", models.BigIntegerField()),
                 ("at", models.DateTimeField()),
                 ("body", models.BinaryField()),
+                ("undone", models.BooleanField(default=False)),
                 (
                     "neighbour",
                     models.ForeignKey(
@@ -937,7 +938,7 @@ class Migration(migrations.Migration):
                 ("sequence", models.BigIntegerField()),
                 ("digest", models.BinaryField()),
                 ("chain", models.BinaryField()),
-                ("epoch", models.PositiveIntegerField()),
+                ("epoch", models.PositiveBigIntegerField()),
                 ("leaf", models.BigIntegerField()),
                 ("envelope", models.BinaryField()),
                 ("disclosure", models.BinaryField(default=bytes)),
@@ -1332,7 +1333,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("epoch", models.PositiveIntegerField()),
+                ("epoch", models.PositiveBigIntegerField()),
                 ("size", models.BigIntegerField()),
                 ("line", models.BinaryField()),
                 ("at", models.DateTimeField(default=zhengtong.kernel.moment.now)),
@@ -1364,7 +1365,7 @@ class Migration(migrations.Migration):
                 ("sequence", models.BigIntegerField()),
                 ("digest", models.BinaryField()),
                 ("chain", models.BinaryField()),
-                ("epoch", models.PositiveIntegerField()),
+                ("epoch", models.PositiveBigIntegerField()),
                 ("leaf", models.BigIntegerField()),
                 ("envelope", models.BinaryField()),
                 ("message", models.UUIDField(db_index=True, null=True)),

@@ -58,17 +58,19 @@ def rotate(act: Act) -> Rotation:
 def accept_keys(act: Act, voucher: bytes, *, origin: str) -> Neighbour:
     """Take a neighbour's new card that its old key vouches for, and seal for it from now on.
 
+    Told once more, we answer once more: one of the two was restored, and may have lost the answer.
     Raises Refused when the statement does not hold.
     """
     found = must_find(locked_for_update(Neighbour.objects.all()), name=origin)
-    new = _verified(voucher, found, Cause.ROTATION).card
-    neighbour = take_card(
-        act, new, is_parent=found.is_parent, former_until=act.now + LONGEST_OVERLAP
-    )
+    if not _is_known(voucher, found):
+        new = _verified(voucher, found, Cause.ROTATION).card
+        found = take_card(
+            act, new, is_parent=found.is_parent, former_until=act.now + LONGEST_OVERLAP
+        )
+        renew_directory(act)
     for lane in Lane:
-        tell(act, KeysAccepted(new.signing_kid, int(lane)), [neighbour], lane)
-    renew_directory(act)
-    return neighbour
+        tell(act, KeysAccepted(card_of(found).signing_kid, int(lane)), [found], lane)
+    return found
 
 
 @command("membership.note_accepted", title="记录对方采用新密钥")
@@ -197,6 +199,14 @@ def keep_recovery(act: Act, card: bytes, *, origin: str) -> Neighbour:
         renew_directory(act)
     act.note(node=origin, key=read.signing_kid.hex())
     return found
+
+
+def _is_known(voucher: bytes, neighbour: Neighbour) -> bool:
+    """Whether the card that a voucher carries is the one we have."""
+    try:
+        return claimed_card(voucher) == card_of(neighbour)
+    except WireError:
+        return False
 
 
 def _verified(voucher: bytes, neighbour: Neighbour, cause: Cause) -> Voucher:

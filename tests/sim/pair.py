@@ -1,0 +1,53 @@
+"""Two neighbours, and what a test lets them do by hand."""
+
+from __future__ import annotations
+
+from tests.sim import suite as suite  # registers the suite of simulated nodes
+from tests.sim.node import Node
+from tests.sim.rotation import card_of
+from tests.sim.world import World
+
+
+def pair() -> tuple[Node, Node]:
+    """Two neighbours that have met in the normal lane."""
+    world = World(1)
+    child, parent = Node(world, "child"), Node(world, "parent")
+    child.befriend(parent, patient=False)
+    parent.befriend(child, patient=False)
+    dial(child, parent, 2)
+    return child, parent
+
+
+def tell(end: Node, other: Node, lane: int, *names: str) -> None:
+    for name in names:
+        end.tell(other.name, lane, name, 1)
+    end.seal(other.name)
+
+
+def dial(child: Node, parent: Node, lane: int) -> None:
+    """One turn: the child's batch and the parent's answer in the same lane."""
+    for node in (child, parent):
+        node.world.now += 0.1
+    parent.exchange.accept(child.exchange.compose("parent", lane))
+    child.exchange.accept(parent.exchange.compose("child", lane))
+
+
+def names(node: Node) -> list[str]:
+    return [entered.name for entered in node.inbox.values()]
+
+
+def replace_lost_keys(end: Node, other: Node) -> None:
+    """The end has lost its keys; people bring the other what its recovery key says."""
+    end.world.now += 1
+    end.change.replace_lost()
+    recovery = card_of(end.change.recovery, end.world)
+    other.change.take_by_hand(end.change.statement(), recovery)
+
+
+def accused(*nodes: Node) -> list[str]:
+    return [
+        code
+        for node in nodes
+        for _, code in node.store.alarms
+        if code in ("sequence_mismatch", "forked_log")
+    ]

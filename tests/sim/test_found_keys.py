@@ -1,0 +1,77 @@
+"""What the simulation has found where restores and changes of keys meet."""
+
+from __future__ import annotations
+
+from tests.sim.pair import accused, dial, names, pair, replace_lost_keys, tell
+from tests.sim.world import MINUTE
+
+
+def test_receipts_of_a_life_that_was_undone_count_no_more() -> None:
+    """The parent held both letters; restored, it is given one. What becomes of the other now is not
+    what it said before: it may be refused, if its sender has changed keys meanwhile."""
+    child, parent = pair()
+    backup = parent.backup()
+    tell(child, parent, 2, "first", "second")
+    for _ in range(2):
+        dial(child, parent, 2)
+    parent.restore(backup, 0)
+    dial(child, parent, 2)
+    parent.exchange.accept(child.exchange.compose("parent", 2, room=1))
+    child.exchange.accept(parent.exchange.compose("child", 2))
+    assert names(parent) == ["first"]
+    assert child.store.lane("parent", 2).receipted == 1
+
+
+def test_new_keys_on_the_word_of_the_recovery_key_begin_a_new_order_of_lives() -> None:
+    """The neighbour knows a later life, by the signature of a key that went with it: the node that
+    forgot both can verify nothing, and was deaf to its neighbour until its clock had caught up."""
+    child, parent = pair()
+    backup = child.backup()
+    child.skew = 5 * MINUTE
+    child.restore(backup, 0)
+    dial(child, parent, 2)
+    replace_lost_keys(child, parent)
+    for _ in range(3):
+        dial(child, parent, 2)
+    child.skew = 0
+    child.restore(backup, 0)
+    replace_lost_keys(child, parent)
+    child.tell("parent", 2, "first", 1)
+    for _ in range(4):
+        dial(child, parent, 2)
+        child.seal("parent")
+    assert names(parent) == ["first"]
+    assert not accused(child, parent)
+
+
+def test_a_node_that_has_replaced_lost_keys_cosigns_with_the_new_ones() -> None:
+    """The batch with its line under a log that grows no more was lost, and then the key."""
+    child, parent = pair()
+    tell(parent, child, 2, "first")
+    dial(child, parent, 2)
+    child.exchange.compose("parent", 2)  # lost, and with it the newest cosignature
+    replace_lost_keys(child, parent)
+    dial(child, parent, 2)
+    assert parent.store.peers["child"].witnessed.size == parent.store.log()[1].size == 1
+
+
+def test_receipts_come_once_more_to_one_who_may_hold_those_of_a_life_that_was_undone() -> None:
+    """The parent held the letter, was restored, and refused it then: the child had lost its keys.
+    The child's backup is from before, and says that the letter was taken."""
+    child, parent = pair()
+    theirs = parent.backup()
+    tell(child, parent, 2, "first")
+    for _ in range(2):
+        dial(child, parent, 2)
+    replace_lost_keys(child, parent)
+    ours = child.backup()
+    parent.restore(theirs, 0)
+    replace_lost_keys(child, parent)
+    for _ in range(3):
+        dial(child, parent, 2)
+    assert child.store.outgoing["parent", 2, 1].dead
+    child.restore(ours, 0)
+    replace_lost_keys(child, parent)
+    for _ in range(3):
+        dial(child, parent, 2)
+    assert child.store.outgoing["parent", 2, 1].dead
