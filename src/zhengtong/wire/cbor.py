@@ -9,6 +9,7 @@ structure need not be written again to learn that it was canonical.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from zhengtong.wire.errors import Refusal, WireError
@@ -25,11 +26,24 @@ _SIMPLE = {0xF4: False, 0xF5: True, 0xF6: None}
 def encode(value: Any) -> bytes:
     """The deterministic encoding of a value of the profile.
 
-    cbor2 sorts map keys by length first (RFC 7049). That equals the bytewise order of RFC 8949
-    unless a map mixes numbers of 24 and above with negative numbers or texts, which no structure
-    here does and `decode` would refuse.
+    Map keys are put in order here: cbor2's own canonical form sorts them by length first (RFC 7049)
+    and encodes each one twice, which at ten maps a letter is felt.
     """
-    return encode_plainly(value) if cbor2 is None else cbor2.dumps(value, canonical=True)
+    return encode_plainly(value) if cbor2 is None else cbor2.dumps(_in_order(value))
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in _order(tuple(value))}
+    if isinstance(value, (list, tuple)):
+        return [_in_order(item) for item in value]
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _order(keys: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The same few sets of keys come again and again."""
+    return tuple(sorted(keys, key=encode_plainly))
 
 
 def encode_plainly(value: Any) -> bytes:
