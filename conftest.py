@@ -21,7 +21,7 @@ from tests import engines, thrift
 from tests.postgres import PostgresServer
 from zhengtong.kernel.messages.keyfile import create_keys
 
-pytest_plugins = ("tests.faults.report",)
+pytest_plugins = ("tests.faults.report", "tests.sim.report")
 
 ENGINE = engines.choose()
 django.setup()
