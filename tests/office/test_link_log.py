@@ -217,6 +217,7 @@ def test_a_letters_page_tells_its_whole_history(desk: Desk, week: dict[str, Any]
     story = ["办理产生", "列为发往扶沟县节点的普通件", "加密封装为第 1 号", "签名确认已存妥"]
     found = [delivered.index(words) for words in story]
     assert found == sorted(found)
+    assert "<strong>本节点</strong> 办理产生这封信件" in delivered
     assert "没有回执的信件会一直重送" in page("sent", "underway")
     assert "等待封装" in page("sent", "waiting")
     assert "oversized" in page("sent", "stuck")

@@ -21,6 +21,7 @@ from zhengtong.kernel.messages import commands, journal, link_commands, subjects
 from zhengtong.kernel.messages.hops import hops_of
 from zhengtong.kernel.messages.journal import SENT
 from zhengtong.kernel.messages.models import Arrival, Handling, Letter, Message, Neighbour, Receipt
+from zhengtong.kernel.messages.routes import nodes_named
 from zhengtong.kernel.messages.transit import FURTHER_ON
 from zhengtong.ui.formats import file_size
 from zhengtong.ui.pieces import Entry
@@ -73,6 +74,13 @@ def _about(actor: Actor, direction: str, pk: int) -> subjects.Subject:
     return found[message.subject]
 
 
+def _called(name: str) -> str:
+    """A node as people call it; by its name if we know no more."""
+    if name == settings.NODE.name:
+        return "本节点"
+    return next((node.title for node in nodes_named([name])), name)
+
+
 def _sent(pk: int) -> dict[str, Any]:
     rows = journal.letters().select_related("message", "neighbour", "sent").defer("sent__envelope")
     found: Any = rows.filter(pk=pk).first()
@@ -80,7 +88,7 @@ def _sent(pk: int) -> dict[str, Any]:
         raise NotFound(MISSING)
     node, message, sent = found.neighbour, found.message, getattr(found, "sent", None)
     entries = [
-        Entry(message.at, message.origin, "办理产生这封信件"),
+        Entry(message.at, _called(message.origin), "办理产生这封信件"),
         Entry(found.created_at, "本节点", f"列为发往{node.title}的{words.lane(found.lane)}件"),
     ]
     if sent is not None:
@@ -163,7 +171,11 @@ def _received(pk: int) -> dict[str, Any]:
     node = found.neighbour
     message = Message.objects.filter(pk=found.message).first() if found.message else None
     handlings = list(Handling.objects.filter(message=found.message)) if found.message else []
-    entries = [Entry(message.at, message.origin, "办理产生这封信件（对方时钟）")] if message else []
+    entries = (
+        [Entry(message.at, _called(message.origin), "办理产生这封信件（对方时钟）")]
+        if message
+        else []
+    )
     if found.refusal == Refusal.WITHHELD:
         told = f"只收到第 {found.sequence} 号信件的哈希，发信方没有交出信件"
         entries.append(Entry(found.at, "本节点", told, tone="bad"))
