@@ -102,15 +102,16 @@ def _dead(node: Node) -> Iterator[str]:
 
 
 def _refused(document: Document, node: Node, other: Node) -> bool:
-    """Both ends were restored, and the receiver refused for its keys what an undone life of it had
-    receipted. Its people see that; the sender's do, unless its answer was lost."""
+    """Both ends were restored, and the receiver refused for its keys, or had only the hash of, what
+    an undone life of it had receipted. Its people see that; the sender's do, unless its answer was
+    lost."""
     refused = [
         sealed.document.message
         for (peer, lane, number), sealed in node.sealed.items()
         if peer == other.name
         and (row := other.store.incoming.get((node.name, lane, number)))
         and row.owed.refused
-        and row.owed.refused.code in BY_KEYS
+        and row.owed.refused.code in (*BY_KEYS, Refusal.WITHHELD)
     ]
     return bool(node.undone and other.undone) and document.message in refused
 
