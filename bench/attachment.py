@@ -30,41 +30,45 @@ MIB = 1 << 20
 
 def rows(short: bool) -> list[Row]:
     """One row; `ours` and `reference` are megabytes (MiB) a second."""
-    size, rounds = (64 * MIB, 3) if short else (1 << 30, 3)
     with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as name:
-        folder = Path(name)
-        pair = Parcels(folder, "intl")
-        ours, copies, peaks = list[float](), list[float](), list[float]()
+        pair = Parcels(Path(name), "intl")
         with pair.running():
             pair.send(200)  # imports, caches and connections are warm
-            pair.used = {}
-            for _ in range(rounds):
-                sha256 = apart(load.keep_file, folder / "city", size)
-                ours.append(size / MIB / pair.carry(sha256))
-                peaks.append(pair.peak_mb())
-                source, target = (stored(folder / home, sha256) for home in ("city", "county"))
-                copy = folder / "copy"
-                copies.append(size / MIB / plain_copy.copy(source, copy, sha256))
-                for path in (source, target, copy):
-                    path.unlink()
+            return [measure(NAME, pair, short=short)]
+
+
+def measure(
+    name: str, pair: Parcels, source: str = "city", target: str = "county", *, short: bool
+) -> Row:
+    """The row of files from one node of a running pair to the other, and of plain copies."""
+    size, rounds = (64 * MIB, 3) if short else (1 << 30, 3)
+    ours, copies, peaks = list[float](), list[float](), list[float]()
+    pair.used = {}
+    for _ in range(rounds):
+        sha256 = apart(load.keep_file, pair.folder / source, size)
+        ours.append(size / MIB / pair.carry(sha256, source, target))
+        peaks.append(pair.peak_mb())
+        here, there = (stored(pair.folder / home, sha256) for home in (source, target))
+        copy = pair.folder / "copy"
+        copies.append(size / MIB / plain_copy.copy(here, copy, sha256))
+        for path in (here, there, copy):
+            path.unlink()
     middle, reference = statistics.median(ours), statistics.median(copies)
-    return [
-        row(
-            NAME,
-            middle,
-            reference,
-            middle / reference,
-            "MB/s",
-            bytes=size,
-            peak_mb=max(peaks),
-            rounds=[round(rate) for rate in ours],
-            reference_rounds=[round(rate) for rate in copies],
-            cpu_ms_per_mb={
-                process: round(spent * 1000 / (rounds * size / MIB), 2)
-                for process, spent in pair.used.items()
-            },
-        )
-    ]
+    return row(
+        name,
+        middle,
+        reference,
+        middle / reference,
+        "MB/s",
+        bytes=size,
+        peak_mb=max(peaks),
+        rounds=[round(rate) for rate in ours],
+        reference_rounds=[round(rate) for rate in copies],
+        cpu_ms_per_mb={
+            process: round(spent * 1000 / (rounds * size / MIB), 2)
+            for process, spent in pair.used.items()
+        },
+    )
 
 
 class Parcels(Pair):
@@ -98,11 +102,7 @@ class Parcels(Pair):
 
     def peak_mb(self) -> float:
         """The most memory that one process of either node held since the last file set out."""
-        return max(self.peaks_mb().values())
-
-    def peaks_mb(self) -> dict[str, float]:
-        """The same, by process."""
-        return {name: _peak_mb(pid) for name, pid in self.processes.items()}
+        return max(map(_peak_mb, self.processes.values()))
 
 
 def stored(home: Path, sha256: str) -> Path:

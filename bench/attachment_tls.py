@@ -7,14 +7,12 @@ reference is the plain copy of `attachment-1g`, which encrypts nothing.
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import load, plain_copy
-from bench.attachment import MIB, Parcels, stored
-from bench.parts import Row, apart, free_ports, row
+from bench.attachment import Parcels, measure
+from bench.parts import Row, free_ports
 from zhengtong.kernel.messages.credentials import install
 from zhengtong.kernel.node import load as read_node
 from zhengtong.wire.certificates import create_authority, create_request, issue
@@ -24,46 +22,15 @@ NAMES = ("attachment-tls-down", "attachment-tls-up")
 
 def rows(short: bool) -> list[Row]:
     """Both rows; `ours` and `reference` are megabytes (MiB) a second."""
-    size, rounds = (64 * MIB, 2) if short else (1 << 30, 3)
     with tempfile.TemporaryDirectory(prefix="zhengtong-bench-") as name:
         pair = SecureParcels(Path(name), "intl")
         with pair.running():
             pair.send(200)  # imports, caches and connections are warm
             ways = (("city", "county"), ("county", "city"))
             return [
-                _row(name, pair, *way, size, rounds) for name, way in zip(NAMES, ways, strict=True)
+                measure(name, pair, *way, short=short)
+                for name, way in zip(NAMES, ways, strict=True)
             ]
-
-
-def _row(name: str, pair: SecureParcels, source: str, target: str, size: int, rounds: int) -> Row:
-    pair.used = {}
-    ours, copies, peaks = list[float](), list[float](), dict[str, float]()
-    for _ in range(rounds):
-        sha256 = apart(load.keep_file, pair.folder / source, size)
-        ours.append(size / MIB / pair.carry(sha256, source, target))
-        now = pair.peaks_mb()
-        peaks = {process: max(peak, peaks.get(process, 0)) for process, peak in now.items()}
-        here, there = (stored(pair.folder / home, sha256) for home in (source, target))
-        copy = pair.folder / "copy"
-        copies.append(size / MIB / plain_copy.copy(here, copy, sha256))
-        for path in (here, there, copy):
-            path.unlink()
-    middle, reference = statistics.median(ours), statistics.median(copies)
-    return row(
-        name,
-        middle,
-        reference,
-        middle / reference,
-        "MB/s",
-        bytes=size,
-        peak_mb={process: round(peak) for process, peak in peaks.items()},
-        rounds=[round(rate) for rate in ours],
-        reference_rounds=[round(rate) for rate in copies],
-        cpu_ms_per_mb={
-            process: round(spent * 1000 / (rounds * size / MIB), 2)
-            for process, spent in pair.used.items()
-        },
-    )
 
 
 class SecureParcels(Parcels):
