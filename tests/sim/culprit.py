@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from tests.sim.node import Node
 from tests.sim.suite import SIM
-from zhengtong.wire import merkle
+from zhengtong.wire import cbor, cose, merkle
 from zhengtong.wire.batch import Batch, Letter
 from zhengtong.wire.checkpoint import Checkpoint, sign_checkpoint
 from zhengtong.wire.errors import WireError
@@ -22,19 +22,24 @@ from zhengtong.wire.link import Incoming
 from zhengtong.wire.log import Log
 from zhengtong.wire.memory import MemoryTiles
 from zhengtong.wire.receipts import Entry, Receipts, issue, log_name
-from zhengtong.wire.standing import Head, Lost, Witnessed
+from zhengtong.wire.standing import MAX_STANDING, Head, Lost, Witnessed
 
+Said = tuple[str, int, int, int]
+"""To whom, in which lane and epoch, and the batch's counter."""
 Trick = Callable[[Exchange, Batch], Batch | None]
 DECEIVED = "n2"
 
 
 @dataclass(frozen=True)
 class Culprit(Exchange):
-    """`cheated` counts how often the trick was played. `view` is the log it shows to DECEIVED,
-    `verified` how far that one has verified it."""
+    """`cheated` tells whom it was played on and how often, `lies` which batches those were, `heard`
+    who took one in. `view` is the log it shows to DECEIVED, `verified` how far
+    that one has verified it."""
 
     trick: Trick = lambda exchange, batch: batch
     cheated: list[str] = field(default_factory=list)
+    lies: set[Said] = field(default_factory=set)
+    heard: list[str] = field(default_factory=list)
     view: Log = field(default_factory=lambda: Log(MemoryTiles(), 0, SIM.hash))
     verified: dict[str, int] = field(default_factory=dict)
 
@@ -57,7 +62,16 @@ class Culprit(Exchange):
         if changed is None:
             return batch
         self.cheated.append(name)
+        said = changed.standing
+        self.lies.add((said.receiver, said.lane, said.epoch, said.counter))
         return changed
+
+    def came(self, data: bytes) -> None:
+        """Somebody has taken in a batch of ours, or refused it."""
+        signed, _ = cbor.read_bstr(data, 0)
+        said = cbor.decode(cose.parse(signed, cose.STANDING, MAX_STANDING).payload)
+        if (said["receiver"], said["lane"], said["epoch"], said["counter"]) in self.lies:
+            self.heard.append(said["receiver"])
 
 
 def corrupt(node: Node, trick: str) -> list[str]:
@@ -243,7 +257,7 @@ BELIEVED = frozenset((received_another, received_more))
 
 
 def cheated(node: Node, *, restored: Container[str] = ()) -> Counter[str]:
-    """Whom a node has cheated in a way that the very batch proves, and how often.
+    """Who has heard lies of a node that the very batch proves, and how often.
 
     Those `restored` believe more than others.
     """
@@ -251,4 +265,4 @@ def cheated(node: Node, *, restored: Container[str] = ()) -> Counter[str]:
     if not isinstance(exchange, Culprit) or exchange.trick not in AT_ONCE:
         return Counter()
     deaf = restored if exchange.trick in BELIEVED else ()
-    return Counter(name for name in exchange.cheated if name not in deaf)
+    return Counter(name for name in exchange.heard if name not in deaf)

@@ -45,10 +45,10 @@ def violations(nodes: list[Node]) -> list[str]:
     return found
 
 
-def unnamed(nodes: list[Node], before: Mapping[str, Counter[str]]) -> Iterator[str]:
+def unnamed(nodes: list[Node], before: Mapping[str, Counter[str]], calm: float) -> Iterator[str]:
     """Cheats that were not named by those they cheated since all has been well.
 
-    What was said before may have been lost on the road, or an alarm with its node's disk.
+    An alarm may be lost with its node's disk: before the calm, or by a restore that was due then.
     """
     by_name = {node.name: node for node in nodes}
     restored = {node.name for node in nodes if node.undone}
@@ -56,7 +56,8 @@ def unnamed(nodes: list[Node], before: Mapping[str, Counter[str]]) -> Iterator[s
         since = cheated(node, restored=restored) - before[node.name]
         for victim, times in since.items():
             named = any(peer == node.name for peer, _ in by_name[victim].store.alarms)
-            if times > 2 and by_name[victim].honest and not named:
+            spared = any(to >= calm for _, to in by_name[victim].undone)
+            if times > 2 and by_name[victim].honest and not (named or spared):
                 yield f"{node.name} has cheated {victim} {times} times, who does not say so"
 
 

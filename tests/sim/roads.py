@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
 
+from tests.sim.culprit import Culprit
 from tests.sim.node import DiskFull, Down, Node
 from tests.sim.world import HOUR, MINUTE, Wire, World
 from zhengtong.wire import turns
 from zhengtong.wire.batch import encode_batch
 from zhengtong.wire.errors import WireError
-from zhengtong.wire.exchange import Accepted
-from zhengtong.wire.link import pause_after, retry_after
+from zhengtong.wire.exchange import Accepted, Exchange
+from zhengtong.wire.link import fruitless_after, pause_after, retry_after
 
+P = ParamSpec("P")
+T = TypeVar("T")
 EXPRESS, REGULAR = (0, 1), (2, 3)
 TIMEOUT = 30.0
 TURN = 5.0
@@ -50,6 +54,32 @@ class Road:
 
     def offer(self, end: Node, other: Node) -> None:
         raise NotImplementedError
+
+    def hear(
+        self,
+        end: Node,
+        other: Node,
+        take: Callable[Concatenate[Exchange, bytes, P], T],
+        data: bytes,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """An end takes in what has come. Raises WireError, Down, DiskFull.
+
+        A cheat learns that it was heard: what was lost on the road has deceived nobody.
+        """
+        try:
+            taken = end.do(take, end.exchange, data, *args, **kwargs)
+        except WireError:
+            _came(other, data)
+            raise
+        _came(other, data)
+        return taken
+
+
+def _came(sender: Node, data: bytes) -> None:
+    if isinstance(sender.exchange, Culprit):
+        sender.exchange.came(data)
 
 
 class HttpsRoad(Road):
@@ -94,7 +124,7 @@ class HttpsRoad(Road):
         """The parent's side of a dial; None stands for a server that fails."""
         parent = self.parent
         try:
-            _, batch = parent.do(turns.answer, parent.exchange, data)
+            _, batch = self.hear(parent, self.child, turns.answer, data)
         except WireError as error:
             self.world.note("refused", parent.name, self.child.name, error.code.value)
             refusal = error
@@ -190,13 +220,15 @@ class Courier:
         try:
             if self.at_hand:  # the next is on the road while this answer is taken in
                 self._fly(lane, self.at_hand.popleft())
-            exchange, room = child.exchange, self.room
-            accepted, batch = child.do(turns.proceed, exchange, answer, None, self.lanes, room=room)
+            keys, room = child.exchange.keys, self.room
+            accepted, batch = self.road.hear(
+                child, parent, turns.proceed, answer, None, self.lanes, room=room
+            )
             if pause := self._pause_after(accepted):
                 self._drop()
                 self._pause(pause)
             elif batch:
-                self._follow(lane, encode_batch(batch, exchange.keys))
+                self._follow(lane, encode_batch(batch, keys))
         except Down:
             return
         except WireError as error:
@@ -225,7 +257,9 @@ class Courier:
 
     def _pause_after(self, accepted: Accepted) -> float:
         asked = self.asked or not {*self.lanes}.isdisjoint((*accepted.waiting, *accepted.ours))
-        self.fruitless = self.fruitless + 1 if asked and not accepted.moved else 0
+        self.fruitless = fruitless_after(
+            self.fruitless, moved=accepted.moved, asked=asked, last=not self.flying
+        )
         return pause_after(self.fruitless, self.world.chance.random).total_seconds()
 
     @property
@@ -297,7 +331,7 @@ class BatchRoad(Road):
 
     def _arrive(self, end: Node, other: Node, data: bytes) -> None:
         try:
-            end.do(end.exchange.accept, data)
+            self.hear(end, other, Exchange.accept, data)
         except WireError as error:
             self.world.note("refused", end.name, other.name, error.code.value)
             return

@@ -12,6 +12,8 @@ from tests.sim.roads import BatchRoad, HttpsRoad, Road
 from tests.sim.world import DAY, HOUR, MINUTE, Restless, Wire, World
 
 LONGEST_CALM = 40 * DAY
+BUSY = 50_000
+"""Events that a link may have in a day: four times what the busiest does that a cheat lies on."""
 LANES = (0, 1, 2, 2, 2, 3)
 """Most documents are in no hurry."""
 
@@ -55,6 +57,7 @@ def build(seed: int, plan: Plan) -> Run:
     world = World(seed)
     nodes = [Node(world, f"n{place}", plan.suite) for place in range(len(plan.parents) + 1)]
     run = Run(seed, plan, world, nodes)
+    world.most = BUSY * len(plan.parents)
     for place, above in enumerate(plan.parents):
         child, parent = nodes[place + 1], nodes[above]
         ferry = world.chance.randrange(10) < plan.ferries
@@ -88,7 +91,7 @@ def finish(run: Run) -> None:
         before = {node.name: cheated(node) for node in run.nodes}
         while not settled(run.nodes) and world.now < until + LONGEST_CALM:
             world.run(world.now + 6 * HOUR)
-        run.problems += unnamed(run.nodes, before)
+        run.problems += unnamed(run.nodes, before, until)
     except Restless as error:
         run.problems.append(str(error))
     run.problems += violations(run.nodes)

@@ -115,6 +115,17 @@ def test_a_parent_that_asks_for_ever_more_is_dialled_ever_more_seldom() -> None:
     assert len(victims) - halfway < 2 * seldom, "by both couriers"
 
 
+@pytest.mark.parametrize("cheat", [0, 1], ids=["the parent", "the child"])
+def test_two_that_wait_for_a_withheld_letter_talk_ever_more_seldom(cheat: int) -> None:
+    """Of two turns under way only one is asked for; the other does not begin the count anew."""
+    run = build(1, replace(DIALLED, faults=NONE, parents=(0,)))
+    victims = corrupt(run.nodes[cheat], "withholds a letter")
+    run.world.run(0.5 * DAY)
+    halfway, seldom = len(victims), 0.5 * DAY / (LONGEST_DELAY.total_seconds() / 2)
+    run.world.run(1 * DAY)
+    assert 0 < len(victims) - halfway < 4 * seldom, "by both couriers, two turns each"
+
+
 def test_what_is_replayed_is_refused_and_delivered_once() -> None:
     run, victims = betrayed(1, "replays", 0.3)
     assert victims and run.world.counts["refused"]

@@ -12,7 +12,7 @@ from typing import Any
 
 START = datetime(2026, 3, 2, 0, 0, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-MAX_EVENTS = 1_000_000
+MANY = 1_000_000
 
 
 class Restless(Exception):
@@ -23,16 +23,17 @@ class World:
     """Events in the order of their time; `now` in seconds since START.
 
     Everything that happens is decided by `chance`, so one seed is one run, and `digest` says
-    whether two runs were the same.
+    whether two runs were the same. `most`: so much may happen in a day.
     """
 
     def __init__(self, seed: int) -> None:
         self.now = 0.0
         self.chance = random.Random(seed)
         self.counts = Counter[str]()
-        self.most = MAX_EVENTS
+        self.most = MANY
         self._events: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
-        self._serial = 0
+        self._serial = self._before = 0
+        self._tomorrow = DAY
         self._history = blake2b(digest_size=16)
 
     def at(self, delay: float, action: Callable[..., object], *arguments: Any) -> None:
@@ -43,9 +44,11 @@ class World:
     def run(self, until: float) -> None:
         """Let everything happen up to a moment."""
         while self._events and self._events[0][0] <= until:
-            if self._serial > self.most:
-                raise Restless("the world does not come to rest")
             self.now, _, action, arguments = heapq.heappop(self._events)
+            if self.now >= self._tomorrow:
+                self._tomorrow, self._before = self.now + DAY, self._serial
+            if self._serial - self._before > self.most:
+                raise Restless("the world does not come to rest")
             action(*arguments)
         self.now = until
 

@@ -169,10 +169,11 @@ def test_an_empty_log_is_cosigned_too_so_that_its_name_is_proven() -> None:
     assert watched.show() == {}, "nothing new to show"
 
 
-def test_the_log_of_another_epoch_than_the_batch_is_refused() -> None:
+def test_to_show_the_log_of_another_epoch_than_the_batch_is_a_contradiction() -> None:
+    """The node has signed both: that it lives in this epoch, and that this is its log."""
     with pytest.raises(WireError) as refused:
         Watcher().watch(Watched().grow(9).show(epoch=1), epoch=2)
-    assert refused.value.code is Refusal.BAD_SIGNATURE
+    assert refused.value.code is Refusal.FORKED_LOG
 
 
 def test_a_node_that_never_proves_its_growth_is_told_after_a_while() -> None:

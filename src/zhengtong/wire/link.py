@@ -287,11 +287,22 @@ def leading(letters: list[Letter]) -> list[Letter]:
     ]
 
 
+def fruitless_after(before: int, *, moved: bool, asked: bool, last: bool) -> int:
+    """How many turns in a row have brought nothing new though there was more to say.
+
+    A turn after which there was no more to say ends the row, if it is the `last` under way: the
+    answer to the one behind it may ask for everything again.
+    """
+    if moved or (last and not asked):
+        return 0
+    return before + asked
+
+
 def pause_after(fruitless: int, rng: Callable[[], float]) -> timedelta:
     """How long to wait after so many turns in a row that brought nothing new.
 
-    Only turns after which there was more to say are counted. A window of repeats may be fruitless
-    in good order; a neighbour that asks for more is dialled like one that cannot be reached.
+    A window of repeats may be fruitless in good order; a neighbour that asks for more is dialled
+    like one that cannot be reached.
     """
     return retry_after(fruitless - WINDOW, rng)
 

@@ -112,8 +112,8 @@ def watch(store: Store, peer: Peer, batch: Batch, keys: NodeKeys, now: datetime)
     note = batch.checkpoint
     shown = _by_any(peer, lambda card: verify_checkpoint(note, card))
     epoch, seen = batch.standing.epoch, peer.seen
-    if shown.origin != log_name(peer.name, epoch):
-        raise WireError(Refusal.BAD_SIGNATURE, f"{shown.origin} is no log of {peer.name}, {epoch}")
+    if shown.origin != log_name(peer.name, epoch):  # the standing, which it signed, names another
+        raise _forked(shown)
     roots = dict(seen.roots)
     newest = seen.mark.size
     if seen.roots and shown.size <= newest:

@@ -31,7 +31,7 @@ from zhengtong.kernel.messages.exchange import Accepted, Streamed, proceed, rewi
 from zhengtong.kernel.messages.models import Neighbour
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.wire.errors import WireError
-from zhengtong.wire.link import pause_after, retry_after
+from zhengtong.wire.link import fruitless_after, pause_after, retry_after
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Courier(threading.Thread):
                 if accepted.moved:
                     moved = True
                     ring()
-                self._slow_down(accepted, called)
+                self._slow_down(accepted, called, last=not under_way)
                 if batch:
                     under_way.append(self._post(batch))
                 if batch and len(under_way) < AT_ONCE:
@@ -149,10 +149,12 @@ class Courier(threading.Thread):
         self._dial_at = time.monotonic() + (LOOK_SELDOM if self.doorbell.open else LOOK_AGAIN)
         return moved
 
-    def _slow_down(self, accepted: Accepted, called: bool) -> None:
+    def _slow_down(self, accepted: Accepted, called: bool, last: bool) -> None:
         """Wait the longer, the more often in a row a turn was asked for and brought nothing."""
         asked = called or not {*self.lanes}.isdisjoint((*accepted.waiting, *accepted.ours))
-        self._fruitless = self._fruitless + 1 if asked and not accepted.moved else 0
+        self._fruitless = fruitless_after(
+            self._fruitless, moved=accepted.moved, asked=asked, last=last
+        )
         self._stopping.wait(pause_after(self._fruitless, random.random).total_seconds())
 
     def _post(self, batch: Streamed) -> Future[Answer]:
