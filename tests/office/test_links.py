@@ -45,6 +45,18 @@ def test_a_refused_letter_is_explained_and_sent_again_once(desk: Desk) -> None:
     assert AuditEntry.objects.filter(verb="messages.resend", outcome="done").count() == 1
 
 
+def test_a_letter_that_a_node_further_on_refused_is_explained(desk: Desk) -> None:
+    letter = links.letter(links.link("shenqiu"), number=5, refusal="refused_further_on:clock")
+    Sent.objects.filter(letter=letter).update(refusal_detail="xihua: off by 900 s")
+    page = desk(build.person(build.office().organisation, ADMINISTRATOR)).get("/links/")
+    for words in (
+        "转送途中有节点没有收下这封信件。据转送节点说明：双方时钟相差过大",
+        "xihua: off by 900 s",
+        "重发",
+    ):
+        assert words in page.content.decode(), words
+
+
 def test_a_letter_above_the_neighbours_ceiling_is_not_sent_again(desk: Desk) -> None:
     city = build.office()
     letter = refused_letter(links.link("shenqiu"), level=3)

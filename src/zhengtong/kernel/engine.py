@@ -40,6 +40,11 @@ def assert_engine() -> None:
                     raise EngineNotAsExpected(f"PostgreSQL must run with {setting} on")
 
 
+def storable(text: str, length: int) -> str:
+    """A neighbour's words as a column can hold them: cut, and without zero characters."""
+    return text.replace("\x00", "\ufffd")[:length]
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn a full or faulty disk or a locked database into a typed error with a remedy."""

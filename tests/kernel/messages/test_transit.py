@@ -35,7 +35,7 @@ from zhengtong.kernel.messages.outbox import post
 from zhengtong.kernel.messages.pieces import FilePiece
 from zhengtong.kernel.messages.routes import ways_to
 from zhengtong.kernel.messages.transit import FURTHER_ON, Carried
-from zhengtong.wire.batch import MAX_BATCH, MAX_BULKS
+from zhengtong.wire.batch import MAX_BATCH, MAX_BULKS, Refused
 from zhengtong.wire.batch import Letter as Numbered
 from zhengtong.wire.beside import read_head
 from zhengtong.wire.bulk import seal_bulk
@@ -228,6 +228,20 @@ def test_the_receipt_of_the_last_node_comes_back_to_the_first(fugou: Poser, shen
     assert entry.envelope_hash == fugou.keys.suite.hash(envelope)
 
 
+def test_why_a_node_refused_a_letter_goes_back_with_its_receipt(
+    fugou: Poser, shenqiu: Poser
+) -> None:
+    dial(fugou.batch(*fugou.letters(fugou.envelope(to=shenqiu.card))))
+    (passed,) = given(shenqiu)
+    why = Refused(passed.sequence, Refusal.ABOVE_CEILING, "level 2, ceiling 1")
+    dial(shenqiu.refusing([passed], why))
+    (back,) = given(fugou)
+    opened = open_envelope(back.envelope, fugou.keys, {fugou.node.signing_kid: fugou.node}.get)
+    told = decode(opened.content.kind, unpack(opened.content.body)[0])
+    assert isinstance(told, Carried)
+    assert (told.refused, told.detail) == ("above_ceiling", "level 2, ceiling 1")
+
+
 def test_our_own_letter_to_a_far_node_is_sealed_for_it_and_its_receipt_is_kept(
     fugou: Poser, shenqiu: Poser
 ) -> None:
@@ -269,11 +283,13 @@ def bring_back(
     letter: Numbered,
     event: Event = Event.DELIVERED,
     sender: str = "fugou",
+    why: tuple[str, str] = ("", ""),
 ) -> None:
     """The neighbour carries the receipt of a node further on back to us."""
     passed_on = Numbered(7, letter.envelope)
     run = Receipts.decode(far.receipt([passed_on], {7: event}, sender=sender))
-    told = Carried(message.pk, datetime.now(UTC), run.entries[0], single(run, 0, far.card.crypto))
+    receipt = single(run, 0, far.card.crypto)
+    told = Carried(message.pk, datetime.now(UTC), run.entries[0], receipt, *why)
     sealed = fugou.letters(fugou.envelope(told), first=max(fugou.chains) + 1)
     assert dial(fugou.batch(*sealed))[0] == 200
 
@@ -308,6 +324,31 @@ def test_a_letter_that_a_node_further_on_did_not_take_is_dead_here(
     commands.resend(node_actor({"messages.resend"}), dead.pk)
     (again,) = given(fugou)
     assert again.sequence == letter.sequence + 1
+
+
+@pytest.mark.parametrize(
+    ("carrier", "code", "kept"),
+    [
+        ("fugou", "above_ceiling", (f"{FURTHER_ON}:above_ceiling", "xihua: level 2, ceiling 1")),
+        ("fugou", "no such code", (FURTHER_ON, "xihua")),
+        ("luyi", "above_ceiling", (FURTHER_ON, "xihua")),
+    ],
+    ids=["the hop knows", "an unknown reason", "the word of another"],
+)
+def test_why_a_node_further_on_did_not_take_a_letter_is_said_by_the_hop(
+    fugou: Poser, shenqiu: Poser, carrier: str, code: str, kept: tuple[str, str]
+) -> None:
+    """`carrier` handed the letter over, and the neighbour carries the receipt."""
+    luyi, xihua = behind(fugou, "luyi"), behind(fugou, "xihua")
+    message, letter = posted(fugou, "xihua")
+    take(fugou, [letter])
+    why = (code, "level 2, ceiling 1")
+    bring_back(fugou, xihua, message, letter, Event.DEAD, sender=carrier, why=why)
+    (dead,) = commands.refused()
+    assert (dead.sent.refusal, dead.sent.refusal_detail) == kept
+    bring_back(fugou, luyi, message, letter)
+    take(fugou, [letter])
+    assert Sent.objects.get().refusal == kept[0], "the neighbour took it; the other did not"
 
 
 def test_a_receipt_that_was_changed_on_this_node_holds_no_longer(

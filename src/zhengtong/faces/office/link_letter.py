@@ -149,7 +149,7 @@ def _receipts(node: Neighbour, sent: Any) -> list[Entry]:
     did, tone = "签名确认已存妥", "ok"
     if sent.refusal == Refusal.WITHHELD:
         did, tone = "签名确认只收到其哈希", "bad"
-    elif sent.refusal not in ("", FURTHER_ON):
+    elif sent.refusal and not sent.refusal.startswith(FURTHER_ON):
         did, tone = "签名拒收", "bad"
     elif sent.letter.destination != node.name:
         did, tone = "签名确认已存妥，由其转送", "info"

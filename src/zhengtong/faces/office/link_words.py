@@ -200,7 +200,9 @@ def reason(code: str) -> str:
     """A typed refusal in words for people."""
     if code == FURTHER_ON:
         return "转送途中有节点没有收下这封信件。原因记在该节点，请与其管理员核对后重发。"
+    further, _, why = code.rpartition(":")
     try:
-        return WireError(Refusal(code)).zh
+        said = WireError(Refusal(why)).zh
     except ValueError:
         return code
+    return f"转送途中有节点没有收下这封信件。据转送节点说明：{said}" if further else said

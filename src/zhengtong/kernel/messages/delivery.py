@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from zhengtong.kernel.engine import insert_all
+from zhengtong.kernel.engine import insert_all, storable
 from zhengtong.kernel.messages import facts, pieces, transit, transit_files
 from zhengtong.kernel.messages.facts import FileRef
 from zhengtong.kernel.messages.letter_body import unpack
@@ -70,11 +70,6 @@ def keep(neighbour: Neighbour, lane: int, letters: Sequence[Arrived]) -> None:
             for item in letters
         ]
     )
-
-
-def storable(text: str, length: int) -> str:
-    """A neighbour's words as a column can hold them: cut, and without zero characters."""
-    return text.replace("\x00", "\ufffd")[:length]
 
 
 def _worth_keeping(item: Arrived) -> bytes:
@@ -153,7 +148,7 @@ def _opened(opened: Opened, number: int, arriving: pieces.Arriving) -> Message |
             arriving.take(number, fact)
             return None
         if isinstance(fact, transit.Carried):
-            transit.note(fact)
+            transit.note(fact, content.origin)
             return None
     except (ValueError, facts.MalformedFact) as error:
         raise WireError(Refusal.MALFORMED, str(error)) from error

@@ -14,10 +14,9 @@ from django.db import transaction
 from django.db.models import F, Min, QuerySet
 
 from zhengtong.kernel import moment
-from zhengtong.kernel.engine import locked_for_update
+from zhengtong.kernel.engine import locked_for_update, storable
 from zhengtong.kernel.labels import may_enter
 from zhengtong.kernel.messages import delivery, pieces, transit
-from zhengtong.kernel.messages.delivery import storable
 from zhengtong.kernel.messages.identity import accepted_cards, card_of, ceiling_of, own_keys
 from zhengtong.kernel.messages.logbook import DatabaseTiles
 from zhengtong.kernel.messages.models import (
@@ -249,7 +248,8 @@ class DatabaseStore:
         letters = Sent.objects.filter(neighbour=row, lane=lane)
         # The newest word counts: what was withheld or refused may have come in another life.
         named = letters.filter(sequence__gte=held.first, sequence__lte=held.last)
-        named.exclude(refusal__in=("", transit.FURTHER_ON)).update(refusal="")
+        here = named.exclude(refusal="").exclude(refusal__startswith=transit.FURTHER_ON)
+        here.update(refusal="")
         for refused in held.dead:
             letters.filter(sequence=refused.sequence).update(
                 refusal=refused.code, refusal_detail=storable(refused.detail, 500)

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import transaction
 
 from zhengtong.kernel import moment
+from zhengtong.kernel.engine import storable
 from zhengtong.kernel.ids import new_id
 from zhengtong.kernel.labels import Level, Zone
 from zhengtong.kernel.messages import transit_files
@@ -28,19 +29,24 @@ from zhengtong.wire.link import Held
 from zhengtong.wire.receipts import Entry, Event, Receipts, single, verify_single
 
 FURTHER_ON = "refused_further_on"
-"""Why a letter of ours is dead that a node behind the neighbour did not take. What is carried back
-says that it did not, not why."""
+"""So the refusal of a letter of ours begins that a node behind the neighbour did not take. Behind a
+colon follows why, as far as the hop that handed it over has said."""
 
 
 @fact("kernel.carried")
 @dataclass(frozen=True)
 class Carried(Fact):
-    """A node further on has taken (or refused) the letter that bore this message."""
+    """A node further on has taken (or refused) the letter that bore this message.
+
+    The receipt proves which; `refused`, `detail` say why not. That is the word of who carries it.
+    """
 
     message: UUID
     at: datetime
     entry: bytes
     receipt: bytes
+    refused: str = ""
+    detail: str = ""
 
 
 def put_aside(neighbour: Neighbour, letter: Verified, sealed: bytes) -> str:
@@ -113,11 +119,13 @@ def carry_back(neighbour: Neighbour, lane: int, held: Held) -> None:
     _drop([row.letter for row in rows if row.letter.beside])
     run, suite = Receipts.decode(held.body), card_of(neighbour).crypto
     ways = ways_to(message.origin for message in transit.values())
+    why = {item.sequence: (item.code.value, item.detail) for item in held.dead}
     for place, data in enumerate(run.entries):
         entry = Entry.decode(data)
         message = transit.get(entry.sequence)
         if message is not None and message.origin in ways:
-            told = Carried(message.pk, entry.at, data, single(run, place, suite))
+            receipt, reason = single(run, place, suite), why.get(entry.sequence, ("", ""))
+            told = Carried(message.pk, entry.at, data, receipt, *reason)
             _send(told, ways[message.origin])
 
 
@@ -142,15 +150,24 @@ def _send(told: Carried, way: Way) -> None:
     )
 
 
-def note(told: Carried) -> None:
-    """Keep a receipt that came back for a letter of ours. Raises WireError or ValueError."""
+def note(told: Carried, carrier: str) -> None:
+    """Keep a receipt that came back for a letter of ours. Raises WireError or ValueError.
+
+    Only the hop that handed the letter over was told why it was not taken.
+    """
     card, entry = verify_single(told.entry, told.receipt, anyone())
     through = ways_to([entry.sender]).get(entry.sender)
     for sent in Sent.objects.filter(letter__message=told.message):
         # The hash is by the suite of the node that handed the letter to the one that receipts it.
         if through and through.card.crypto.hash(bytes(sent.envelope)) == entry.envelope_hash:
             if entry.event is not Event.DELIVERED and not sent.refusal:
-                sent.refusal, sent.refusal_detail = FURTHER_ON, card.node
+                why, detail = told.refused, told.detail
+                if carrier != entry.sender or why not in tuple(Refusal):
+                    why = detail = ""
+                sent.refusal = f"{FURTHER_ON}:{why}" if why else FURTHER_ON
+                sent.refusal_detail = storable(
+                    f"{card.node}: {detail}" if detail else card.node, 500
+                )
                 sent.save(update_fields=["refusal", "refusal_detail"])
             CarriedReceipt.objects.get_or_create(
                 sent=sent,

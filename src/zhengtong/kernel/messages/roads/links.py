@@ -8,9 +8,8 @@ from django.conf import settings
 from django.db.models import F, Q
 
 from zhengtong.kernel.commands import Act, command
-from zhengtong.kernel.engine import locked_for_update
+from zhengtong.kernel.engine import locked_for_update, storable
 from zhengtong.kernel.errors import Invalid, NotFound
-from zhengtong.kernel.messages.delivery import storable
 from zhengtong.kernel.messages.exchange import rewind
 from zhengtong.kernel.messages.models import LinkLane, Neighbour
 from zhengtong.kernel.node import ROADS
