@@ -28,7 +28,7 @@ from zhengtong.kernel.messages import certified
 from zhengtong.kernel.messages.dial import Answer, Dial, Unreachable
 from zhengtong.kernel.messages.doorbell import Doorbell
 from zhengtong.kernel.messages.exchange import Accepted, Streamed, proceed, rewind, stream, to_say
-from zhengtong.kernel.messages.models import Neighbour
+from zhengtong.kernel.messages.models import LinkLane, Neighbour
 from zhengtong.kernel.messages.outbox import Lane
 from zhengtong.wire.errors import WireError
 from zhengtong.wire.link import fruitless_after, pause_after, retry_after
@@ -92,7 +92,7 @@ class Courier(threading.Thread):
                 if not isinstance(error, (Unreachable, WireError, Unavailable, DatabaseError)):
                     log.exception("courier to %s", self.parent)
                 close_old_connections()  # a database that was away may have come back
-                self._stopping.wait(pause)
+                self._pause(pause)
         with suppress(Exception):
             leases.give_back(self.work, self.holder)
         self.bell.close()
@@ -155,7 +155,26 @@ class Courier(threading.Thread):
         self._fruitless = fruitless_after(
             self._fruitless, moved=accepted.moved, asked=asked, last=last
         )
-        self._stopping.wait(pause_after(self._fruitless, random.random).total_seconds())
+        self._pause(pause_after(self._fruitless, random.random).total_seconds())
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the next dial. What is sealed as an emergency meanwhile is tried at once."""
+        if not seconds:
+            return
+        until, before = time.monotonic() + seconds, self._emergencies()
+        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+            if self._emergencies() > before:
+                return
+            self.bell.wait(left)
+            self._stopping.wait(min(left, PAUSE))
+
+    def _emergencies(self) -> int:
+        """How many were numbered so far, if it is for us to bring them."""
+        if Lane.EMERGENCY in self.lanes:
+            with suppress(DatabaseError):  # it may be the very reason for the pause
+                lanes = LinkLane.objects.filter(neighbour__name=self.parent, lane=Lane.EMERGENCY)
+                return lanes.values_list("sealed", flat=True).first() or 0
+        return 0
 
     def _post(self, batch: Streamed) -> Future[Answer]:
         return self.road.submit(self.dial.post, batch)
