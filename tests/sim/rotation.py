@@ -80,7 +80,7 @@ class KeyChange:
         coming, its_card = self._made()
         voucher = vouch(old, its_card, Cause.ROTATION, self.world.moment())
         with self.store.transaction():
-            opening = replace(old, spare=(coming.agreement,))
+            opening = replace(old, spare=(coming,))
             self.rings["own"] = Ring(opening, card, (coming, its_card))
             for peer in self.store.peers:
                 self.post(peer, 2, CHANGED, voucher.signed)
@@ -134,7 +134,7 @@ class KeyChange:
         coming, card = ring.coming
         peers = set(self.store.peers)
         if peers <= {peer for peer, _ in ring.answers} and ring.keys.signing != coming.signing:
-            keys = replace(coming, spare=(ring.keys.agreement,))
+            keys = replace(coming, spare=(replace(ring.keys, spare=()),))
             ring = replace(ring, keys=keys, card=card)
             self.since[keys.node] = self.world.now
         if {(peer, lane) for peer in peers for lane in range(LANES)} <= ring.answers:

@@ -75,3 +75,28 @@ def test_receipts_come_once_more_to_one_who_may_hold_those_of_a_life_that_was_un
     for _ in range(3):
         dial(child, parent, 2)
     assert child.store.outgoing["parent", 2, 1].dead
+
+
+def test_a_life_that_went_on_to_the_next_keys_is_known_by_their_signature() -> None:
+    """The backup is from the midst of a change of keys. The life that was lost brought it to its
+    end, by a clock that was ahead, and the neighbour knows that life by the next keys alone."""
+    child, parent = pair()
+    child.change_keys()
+    tell(child, parent, 2)
+    backup = child.backup()
+    child.skew = 5 * MINUTE
+    child.restore(backup, 0)
+    for lane in (2, 2, 2, 0, 1, 2, 3):
+        for _ in range(3):
+            dial(child, parent, lane)
+            parent.seal("child")
+            child.seal("parent")
+    assert not child.change.under_way
+    child.skew = 0
+    child.restore(backup, 0)
+    child.tell("parent", 2, "first", 1)
+    for _ in range(5):
+        dial(child, parent, 2)
+        child.seal("parent")
+    assert names(parent) == ["first"]
+    assert not accused(child, parent)

@@ -98,13 +98,13 @@ def test_a_node_id_is_a_plain_name(name: str) -> None:
         NodeKeys.generate(name, rng=seeded(1))
 
 
-def test_a_spare_agreement_key_opens_letters_and_signs_nothing() -> None:
+def test_spare_keys_open_letters_and_sign_nothing() -> None:
     letter = seal_disclosed(
         content(b"in flight", origin="fugou"), FUGOU, [CITY_CARD], None, seeded(3)
     ).envelope
     new = NodeKeys.generate("zhoukou", CITY.suite.name, rng=seeded(21))
     with pytest.raises(WireError, match="undecryptable"):
         open_envelope(letter, new, find_card)
-    changing = replace(new, spare=(CITY.agreement,))
+    changing = replace(new, spare=(CITY,))
     assert open_envelope(letter, changing, find_card).content.body == b"in flight"
     assert changing.signing_kid == new.signing_kid

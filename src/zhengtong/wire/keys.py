@@ -36,15 +36,16 @@ def check_node_id(node: str) -> str:
 class NodeKeys:
     """The private keys of one node. Handles are opaque and belong to the suite.
 
-    `spare` are further agreement keys of the same node and suite that only open letters: those
-    about to be used and those not used any more, while the node changes its keys.
+    `spare` are further keys of the same node and suite: those about to be used and those not used
+    any more, while the node changes its keys. They open letters and tell what the node has signed
+    with them; they sign nothing.
     """
 
     node: str
     suite: Suite
     signing: Handle = field(repr=False)
     agreement: Handle = field(repr=False)
-    spare: tuple[Handle, ...] = field(default=(), repr=False)
+    spare: tuple[NodeKeys, ...] = field(default=(), repr=False)
 
     @classmethod
     def generate(cls, node: str, suite: str = "intl", rng: Rng = os.urandom) -> NodeKeys:
@@ -88,9 +89,9 @@ class NodeKeys:
 
     def agreement_with(self, kid: bytes) -> Handle | None:
         """The agreement key of this id, current or spare."""
-        for handle in (self.agreement, *self.spare):
-            if key_id(self.suite, self.suite.public(handle)) == kid:
-                return handle
+        for keys in (self, *self.spare):
+            if keys.agreement_kid == kid:
+                return keys.agreement
         return None
 
     def header(self, message_type: str, *, together: bool = False) -> dict[int, Any]:

@@ -89,8 +89,9 @@ def proves_rollback(store: Store, peer: Peer, batch: Batch, keys: NodeKeys) -> b
     """Whether the peer holds our own signature under more of our log than we have.
 
     Then this node was put back to an earlier state without being told so. To go on with the old
-    log would write other entries where the peer has seen the lost ones. Its mere word proves
-    nothing: people are told of it, and that is all.
+    log would write other entries where the peer has seen the lost ones. The lost life may have
+    signed with keys that are only about to be used here. Its mere word proves nothing: people are
+    told of it, and that is all.
     """
     epoch, log = store.log()
     seen, have = batch.standing.seen, (epoch, log.size)
@@ -100,7 +101,10 @@ def proves_rollback(store: Store, peer: Peer, batch: Batch, keys: NodeKeys) -> b
     if batch.cosignature is None:
         return False
     checkpoint, text, lines = parse_checkpoint(batch.cosignature)
-    ours = verify_note(text, lines, checkpoint.origin, keys.suite, keys.signing_public)
+    ours = any(
+        verify_note(text, lines, checkpoint.origin, keys.suite, any_of.signing_public)
+        for any_of in (keys, *keys.spare)
+    )
     name = log_name(keys.node, seen.epoch)
     return ours and checkpoint.origin == name and (seen.epoch, checkpoint.size) > have
 

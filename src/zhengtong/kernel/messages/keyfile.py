@@ -1,7 +1,7 @@
 """A node's private keys on disk.
 
 `node.pem` holds the keys in use. While they change, `spare/` holds the next ones and those before:
-they open letters and sign nothing.
+they open letters, tell what was signed with them, and sign nothing.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ def read_keys(folder: Path) -> NodeKeys:
     """The keys in use, with the spare ones. Raises FileNotFoundError before `zhengtong init`,
     WireError for a damaged file."""
     keys = NodeKeys.from_pem((folder / FILE).read_bytes())
-    others = [
-        NodeKeys.from_pem(path.read_bytes()).agreement
-        for path in sorted((folder / SPARE).glob("*.pem"))
-    ]
-    return replace(keys, spare=tuple(others))
+    others = (folder / SPARE).glob("*.pem")
+    return replace(
+        keys, spare=tuple(NodeKeys.from_pem(path.read_bytes()) for path in sorted(others))
+    )
 
 
 def stamp(folder: Path) -> Stamp:
