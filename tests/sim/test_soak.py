@@ -1,4 +1,4 @@
-"""`make soak`: as many seeds as a quarter of an hour holds, and months of a whole city."""
+"""`make soak`: as many seeds as SOAK_SECONDS hold, from SOAK_FROM on; months of a city, too."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.sim.scenario import play
 
 pytestmark = pytest.mark.soak
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1500"))
+FIRST = int(os.environ.get("SOAK_FROM", "1_000_000"))
 FAULTS = (
     "lost",
     "repeated",
@@ -37,9 +38,9 @@ FAULTS = (
 def test_soak(name: str, record_property: Callable[[str, str], None]) -> None:
     """New seeds until the time is up; every failing one is said, with how to see it again."""
     plan = PLANS[name]
-    counts, seed, failing = Counter[str](), 1_000_000, list[str]()
+    counts, seed, failing = Counter[str](), FIRST, list[str]()
     ends = time.monotonic() + SECONDS / len(PLANS)
-    while seed == 1_000_000 or time.monotonic() < ends:
+    while seed == FIRST or time.monotonic() < ends:
         run = play(seed, plan)
         counts += run.world.counts
         if run.problems:
@@ -47,7 +48,7 @@ def test_soak(name: str, record_property: Callable[[str, str], None]) -> None:
         seed += 1
     told = {
         "plan": name,
-        "seeds": seed - 1_000_000,
+        "seeds": seed - FIRST,
         "documents": counts["told"],
         "failing": len(failing),
         "injected": {fault: counts[fault] for fault in FAULTS},
