@@ -82,7 +82,9 @@ class FerryRoad(Road):
     def kill(self, child: Site) -> None:
         """An export that is writing, and an import that is reading, of what waits both ways."""
         for way in self.ways[child.name]:
-            _kill(way.origin, "export", way.to.name, "--to", self._stick())
+            stick = self._stick()
+            if _kill(way.origin, "export", way.to.name, "--to", stick) == "made":
+                way.bag.append(stick)  # it was quicker than we
             self._make(way)
             if way.bag:
                 _kill(way.to, "import", *way.bag)
@@ -142,8 +144,11 @@ def _ferry(site: Site, *words: str | Path) -> tuple[int, str]:
     return int(status), str(errors)
 
 
-def _kill(site: Site, *words: str | Path) -> None:
-    """Start `zhengtong ferry`, and kill -9 it as soon as it has begun its voyage."""
+def _kill(site: Site, *words: str | Path) -> str:
+    """Start `zhengtong ferry`, and kill -9 it as soon as it has begun its voyage.
+
+    In which state that leaves the voyage; empty if there was none to make.
+    """
     newest = len(site.do("voyages"))
     command = [sys.executable, "-m", "zhengtong", "--node", site.node_file, "ferry", *words]
     with (site.folder / "killed.log").open("wb") as log:
@@ -151,3 +156,5 @@ def _kill(site: Site, *words: str | Path) -> None:
     wait_until(lambda: process.poll() is not None or len(site.do("voyages")) > newest)
     process.kill()
     process.wait()
+    voyages = site.do("voyages")
+    return str(voyages[0]["state"]) if len(voyages) > newest else ""

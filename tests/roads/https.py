@@ -7,7 +7,7 @@ import random
 import signal
 import time
 
-from tests.federation.city import City, Site
+from tests.federation.city import City, Site, wait_until
 from tests.roads.lines import Line, RestlessLine
 from tests.roads.road import Road
 
@@ -37,9 +37,11 @@ class HttpsRoad(Road):
         self.lines[child.name].heal()
 
     def kill(self, child: Site) -> None:
-        """A web process of the parent, which answers the dials."""
+        """A process of the parent: as a rule its web process, which answers the dials."""
         assert child.parent
-        os.kill(child.parent.children()[0], signal.SIGKILL)
+        parent = child.parent
+        wait_until(lambda: bool(parent.children()), what="a process to kill")
+        os.kill(parent.children()[0], signal.SIGKILL)
 
     def disturb(self, child: Site, seed: int) -> None:
         line = self.restless[child.name]

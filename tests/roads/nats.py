@@ -17,7 +17,7 @@ import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from tests.federation.city import City, Site, free_port, zhengtong
+from tests.federation.city import City, Site, free_port, wait_until, zhengtong
 from tests.roads.lines import Line
 from tests.roads.road import Road
 from zhengtong.kernel.messages.outbox import Lane
@@ -88,10 +88,17 @@ def _run(site: Site, *words: str) -> str:
 
 def server_of(site: Site) -> int:
     """The process of a node's nats-server."""
-    for pid in site.children():
-        if Path(f"/proc/{pid}/comm").read_text().strip() == SERVER.name:
-            return pid
-    raise AssertionError(f"{site.name} runs no {SERVER.name}")
+    found = list[int]()
+
+    def runs() -> bool:
+        for pid in site.children():
+            with suppress(OSError):  # it may have died
+                if Path(f"/proc/{pid}/comm").read_text().strip() == SERVER.name:
+                    found.append(pid)
+        return bool(found)
+
+    wait_until(runs, what=f"{site.name} to run {SERVER.name}")
+    return found[0]
 
 
 async def streams(site: Site, account: str) -> Client:

@@ -198,7 +198,7 @@ def shows_two_logs(exchange: Exchange, batch: Batch) -> Batch | None:
     """Shows its log to one neighbour, and to the other one of the same length that only grows."""
     assert isinstance(exchange, Culprit)
     view, base = exchange.view, exchange.verified.get(DECEIVED)
-    if batch.standing.receiver != DECEIVED or base is None:
+    if batch.standing.receiver != DECEIVED or base is None or exchange.store.log()[1].size < base:
         return None
     epoch, log = exchange.store.log()
     if not view.size:

@@ -32,6 +32,16 @@ def dial(child: Node, parent: Node, lane: int) -> None:
     child.exchange.accept(parent.exchange.compose("child", lane))
 
 
+def talk(child: Node, parent: Node) -> None:
+    """Turns in every lane in which either has something to say, until neither has."""
+    for _ in range(20):
+        lanes = {*child.exchange.to_say(parent.name), *parent.exchange.to_say(child.name)}
+        if not lanes:
+            return
+        dial(child, parent, min(lanes))
+    raise AssertionError("they talk without end")
+
+
 def names(node: Node) -> list[str]:
     return [entered.name for entered in node.inbox.values()]
 

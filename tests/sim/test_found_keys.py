@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tests.sim.pair import accused, dial, names, pair, replace_lost_keys, tell
+from dataclasses import replace
+
+from tests.sim.pair import accused, dial, names, pair, replace_lost_keys, talk, tell
 from tests.sim.world import MINUTE
+from zhengtong.wire.link import NO_LOG
 
 
 def test_receipts_of_a_life_that_was_undone_count_no_more() -> None:
@@ -99,4 +102,21 @@ def test_a_life_that_went_on_to_the_next_keys_is_known_by_their_signature() -> N
         dial(child, parent, 2)
         child.seal("parent")
     assert names(parent) == ["first"]
+    assert not accused(child, parent)
+
+
+def test_what_a_road_has_lost_is_asked_for_once_even_of_an_earlier_life() -> None:
+    """When people bring a card, the child forgets which life of the parent it knew. Its one word
+    that asked for everything again was for none."""
+    child, parent = pair()
+    parent.restore(parent.backup(), 0)
+    talk(child, parent)
+    tell(parent, child, 0, "first")
+    parent.exchange.compose("child", 0)  # lost
+    known = child.store.peers["parent"]
+    with child.store.transaction():
+        child.store.peers["parent"] = replace(known, seen=NO_LOG)
+    child.exchange.rewind("parent")
+    talk(child, parent)
+    assert names(child) == ["first"]
     assert not accused(child, parent)

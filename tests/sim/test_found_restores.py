@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.sim.node import Node
-from tests.sim.pair import accused, dial, names, pair, tell
+from tests.sim.pair import accused, dial, names, pair, talk, tell
 from tests.sim.world import DAY, MINUTE
+from zhengtong.wire.batch import Batch, encode_batch
 from zhengtong.wire.errors import Refusal, WireError
+from zhengtong.wire.link import NO_LOG, NOT_HEARD
+from zhengtong.wire.standing import Head, Standing, Witnessed
 
 
 def test_a_restored_parent_tells_its_child_what_it_lacks() -> None:
@@ -297,3 +302,48 @@ def test_a_backup_of_a_past_that_was_undone_is_noticed_before_anything_goes_wron
     assert names(parent) == ["new"]
     assert ("parent", "sequence_mismatch") in child.store.alarms
     assert ("child", "log_restarted") in parent.store.alarms
+
+
+def test_who_was_restored_says_what_it_lacks_to_one_that_was_restored_before() -> None:
+    """The child went back to before the parent's restore: its first word in the lane is for a life
+    of the parent that is over, and the answer leaves it nothing more to say."""
+    child, parent = pair()
+    backup = child.backup()
+    parent.restore(parent.backup(), 0)
+    talk(child, parent)
+    tell(parent, child, 0, "first")
+    talk(child, parent)
+    assert names(child) == ["first"]
+    child.restore(backup, 0)
+    talk(child, parent)
+    assert names(child) == ["first"]
+    assert parent.store.lane("child", 0).receipted == 1
+    assert not accused(child, parent)
+
+
+def test_to_a_neighbour_that_was_restored_nothing_is_given_up_that_it_knows() -> None:
+    """While a lane waits for its word a lie about our numbers is still a lie."""
+    child, parent = pair()
+    parent.restore(parent.backup(), 0)
+    talk(child, parent)
+    child.restore(child.backup(), 0)
+    with child.store.transaction():
+        row = child.store.peers["parent"]
+        child.store.peers["parent"] = replace(row, seen=NO_LOG)
+    parent.exchange.accept(child.exchange.compose("parent", 2))
+    assert parent.store.lane("child", 2).heard == NOT_HEARD
+    epoch, log = parent.store.log()
+    liar = Standing(
+        "child",
+        "parent",
+        2,
+        child.exchange.now(),
+        2**52,
+        received=Head(7, bytes(32)),
+        seen=Witnessed(epoch, log.size),
+        epoch=child.store.log()[0],
+    )
+    with pytest.raises(WireError) as refused:
+        parent.exchange.accept(encode_batch(Batch(liar), child.keys))
+    assert refused.value.code is Refusal.SEQUENCE_MISMATCH
+    assert parent.store.lane("child", 2).numbered.number == 0

@@ -255,7 +255,7 @@ class Exchange:
             intake = Intake(self.keys.node, self.store, self.rng, epoch, log, now)
             state = self._go_on(state, peer, batch, letters, find, intake)
         else:  # said before they knew this life of ours: only their log is of use
-            state = replace(state, again=True)
+            state = link.said_to_another_life(state, standing)
         peer = witness.watch(self.store, peer, batch, self.keys, now)
         peer = witness.witnessed(self.store, peer, batch, epoch, log, self.keys.node)
         self.store.save_log(log)

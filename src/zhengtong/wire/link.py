@@ -20,7 +20,7 @@ from zhengtong.wire.standing import NO_LETTER, NOT_SEEN, Head, Standing, Witness
 
 FIRST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(minutes=5)
-NOT_PLACED = -1
+NOT_PLACED, NOT_HEARD = -1, -2
 WINDOW = 400
 """Letters of one lane handed to the road and not yet receipted."""
 REMEMBERED = 16
@@ -32,7 +32,8 @@ class Lane:
     """One lane of a link, as this end has it.
 
     `said`, `heard`: newest batch counters of either side; heard −1: this end was restored from a
-    backup and the neighbour has not answered since, so it does not know its own numbers.
+    backup and the neighbour has not answered since, so it does not know its own numbers; −2: the
+    neighbour has begun a new epoch and not yet spoken to this life of ours, so it may hold less.
     `numbered`: the last number we have given. `offered`: the last we have handed to the road since
     it last lost something. `receipted`: all up to there are receipted. `taken`: all up to there
     they say they hold.
@@ -56,7 +57,7 @@ class Lane:
 
     @property
     def placed(self) -> bool:
-        """Whether we know which numbers we have given, and so may give more."""
+        """Whether we know which numbers we have given and what they hold, and so may give more."""
         return self.heard >= 0
 
     @property
@@ -200,8 +201,20 @@ def restored_there(state: Lane, before: int) -> Lane:
     more: its backup may hold receipts of a life of ours that was undone, and we may have refused
     since what we took then.
     """
-    heard, answered = 0 if state.placed else NOT_PLACED, min(state.answered, before)
+    heard, answered = min(state.heard, 0), min(state.answered, before)
     return replace(state, heard=heard, announced=state.received.number, answered=answered)
+
+
+def said_to_another_life(state: Lane, standing: Standing) -> Lane:
+    """A lane after a word that does not name our present epoch.
+
+    Of what it states nothing is taken in. If it is their first here since they were restored, they
+    may think that all is said: so we ask until they have spoken to this life. What a road has lost
+    they may ask for in any case.
+    """
+    heard = state.heard or NOT_HEARD
+    offered = state.receipted if standing.again else state.offered
+    return replace(state, again=True, heard=heard, offered=offered)
 
 
 def extended(head: Head, digest: bytes, hash: Hash) -> Head:
@@ -250,7 +263,7 @@ def met(state: Lane, standing: Standing) -> Lane:
     """
     number = standing.received.number
     if number > state.numbered.number:
-        if state.placed:
+        if state.heard != NOT_PLACED:
             raise WireError(
                 Refusal.SEQUENCE_MISMATCH, f"holds {number}, we gave {state.numbered.number}"
             )
