@@ -347,3 +347,23 @@ def test_to_a_neighbour_that_was_restored_nothing_is_given_up_that_it_knows() ->
         parent.exchange.accept(encode_batch(Batch(liar), child.keys))
     assert refused.value.code is Refusal.SEQUENCE_MISMATCH
     assert parent.store.lane("child", 2).numbered.number == 0
+
+
+def test_a_parent_that_forgot_an_empty_log_can_still_prove_that_it_was() -> None:
+    """The child has had a life by a clock that was ahead, in which nothing was logged. The parent
+    forgot that it had cosigned its empty log, and went on naming that life without any proof."""
+    child, parent = pair()
+    ours, theirs = child.backup(), parent.backup()
+    child.skew = 5 * MINUTE
+    child.restore(ours, 0)
+    talk(child, parent)
+    parent.restore(theirs, 0)
+    talk(child, parent)
+    child.skew = 0
+    child.restore(ours, 0)
+    child.tell("parent", 2, "first", 1)
+    for _ in range(5):
+        dial(child, parent, 2)
+        child.seal("parent")
+    assert names(parent) == ["first"]
+    assert not accused(child, parent)

@@ -53,8 +53,12 @@ class Shown(TypedDict, total=False):
 
 
 def show(epoch: int, log: Log, peer: Peer, keys: NodeKeys) -> Shown:
-    """Our checkpoint, as far as the peer has not cosigned it, and the proof from what it has."""
-    if peer.witnessed == Witnessed(epoch, log.size):
+    """Our checkpoint, as far as the peer has not cosigned it, and the proof from what it has.
+
+    An empty log is always shown: should the peer have forgotten that it cosigned it, what it says
+    it has seen is no less than before.
+    """
+    if log.size and peer.witnessed == Witnessed(epoch, log.size):
         return {}
     known = peer.witnessed.size if peer.witnessed.epoch == epoch else 0
     checkpoint = Checkpoint(log_name(keys.node, epoch), log.size, log.root())
