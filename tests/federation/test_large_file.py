@@ -44,8 +44,8 @@ def test_a_large_file_goes_up_two_hops_over_kills_and_cuts(city: City) -> None:
     )
     peaks: dict[str, float] = {}
     came = 0
-    for share, site, whole in ((1, centre, False), (3, fugou, True), (5, province, True)):
-        came = _wait_for(province, came, MEBIBYTES * share // 8)
+    for share, site, whole in ((1, centre, False), (4, fugou, True), (7, province, True)):
+        came = _wait_for(province, came, MEBIBYTES * share // 16)
         _note(peaks, city)
         assert province.do("received", clerk="省府办办事员") == {}, "it was under way when killed"
         _kill(site, whole)

@@ -58,6 +58,8 @@ class Culprit(Exchange):
         wanted: int = 0,
     ) -> Batch:
         batch = super().next_batch(name, lane, refusing, room, wanted)
+        if batch.standing.lost.last:  # it was restored; a batch about that has a strict form
+            return batch
         changed = self.trick(self, batch)
         if changed is None:
             return batch
