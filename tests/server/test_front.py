@@ -6,7 +6,7 @@ import os
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -255,7 +255,10 @@ def test_an_engine_that_does_not_answer_is_admitted(tmp_path: Path) -> None:
 
 def listening_ports(pid: int) -> set[int]:
     """The ports on which a process accepts connections (Linux)."""
-    held = {os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
+    held = set[str]()
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed since
+            held.add(os.readlink(entry.path))
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listen = "0A"
     return {
