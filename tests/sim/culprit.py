@@ -32,9 +32,9 @@ DECEIVED = "n2"
 
 @dataclass(frozen=True)
 class Culprit(Exchange):
-    """`cheated` tells whom it was played on and how often, `lies` which batches those were, `heard`
-    who took one in. `view` is the log it shows to DECEIVED, `verified` how far
-    that one has verified it."""
+    """`cheated` tells whom the trick was played on and how often, `lies` which batches those were,
+    `heard` who took one in. `view` is the log it shows to DECEIVED, `verified` how far that one has
+    verified it."""
 
     trick: Trick = lambda exchange, batch: batch
     cheated: list[str] = field(default_factory=list)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.sim import suite as suite  # registers the suite of simulated nodes
-from tests.sim.node import Node
+from tests.sim.node import Backup, Node
 from tests.sim.rotation import card_of
 from tests.sim.world import World
+from zhengtong.wire.link import NO_LOG
 
 
 def pair() -> tuple[Node, Node]:
@@ -34,12 +37,34 @@ def dial(child: Node, parent: Node, lane: int) -> None:
 
 def talk(child: Node, parent: Node) -> None:
     """Turns in every lane in which either has something to say, until neither has."""
-    for _ in range(20):
+    for _ in range(40):
+        child.seal(parent.name)
+        parent.seal(child.name)
         lanes = {*child.exchange.to_say(parent.name), *parent.exchange.to_say(child.name)}
         if not lanes:
             return
         dial(child, parent, min(lanes))
     raise AssertionError("they talk without end")
+
+
+def arrives(child: Node, parent: Node, name: str = "first") -> None:
+    """What the child writes now comes to the parent, and neither accuses the other."""
+    child.tell(parent.name, 2, name, 1)
+    talk(child, parent)
+    assert names(parent) == [name]
+    assert not accused(child, parent)
+
+
+def go_back(node: Node, backup: Backup, *, ahead: float = 0.0) -> None:
+    """Put a backup back, by a clock that may be some seconds ahead."""
+    node.skew = ahead
+    node.restore(backup, 0)
+
+
+def forget_life(node: Node, of: str) -> None:
+    """As when people bring a neighbour's card: which life of it was known counts for nothing."""
+    with node.store.transaction():
+        node.store.peers[of] = replace(node.store.peers[of], seen=NO_LOG)
 
 
 def names(node: Node) -> list[str]:

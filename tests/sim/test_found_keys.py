@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from tests.sim.pair import accused, dial, names, pair, replace_lost_keys, talk, tell
+from tests.sim.pair import (
+    accused,
+    arrives,
+    dial,
+    forget_life,
+    go_back,
+    names,
+    pair,
+    replace_lost_keys,
+    talk,
+    tell,
+)
 from tests.sim.world import MINUTE
-from zhengtong.wire.link import NO_LOG
 
 
 def test_receipts_of_a_life_that_was_undone_count_no_more() -> None:
@@ -30,21 +38,14 @@ def test_new_keys_on_the_word_of_the_recovery_key_begin_a_new_order_of_lives() -
     forgot both can verify nothing, and was deaf to its neighbour until its clock had caught up."""
     child, parent = pair()
     backup = child.backup()
-    child.skew = 5 * MINUTE
-    child.restore(backup, 0)
+    go_back(child, backup, ahead=5 * MINUTE)
     dial(child, parent, 2)
     replace_lost_keys(child, parent)
     for _ in range(3):
         dial(child, parent, 2)
-    child.skew = 0
-    child.restore(backup, 0)
+    go_back(child, backup)
     replace_lost_keys(child, parent)
-    child.tell("parent", 2, "first", 1)
-    for _ in range(4):
-        dial(child, parent, 2)
-        child.seal("parent")
-    assert names(parent) == ["first"]
-    assert not accused(child, parent)
+    arrives(child, parent)
 
 
 def test_a_node_that_has_replaced_lost_keys_cosigns_with_the_new_ones() -> None:
@@ -87,22 +88,11 @@ def test_a_life_that_went_on_to_the_next_keys_is_known_by_their_signature() -> N
     child.change_keys()
     tell(child, parent, 2)
     backup = child.backup()
-    child.skew = 5 * MINUTE
-    child.restore(backup, 0)
-    for lane in (2, 2, 2, 0, 1, 2, 3):
-        for _ in range(3):
-            dial(child, parent, lane)
-            parent.seal("child")
-            child.seal("parent")
+    go_back(child, backup, ahead=5 * MINUTE)
+    talk(child, parent)
     assert not child.change.under_way
-    child.skew = 0
-    child.restore(backup, 0)
-    child.tell("parent", 2, "first", 1)
-    for _ in range(5):
-        dial(child, parent, 2)
-        child.seal("parent")
-    assert names(parent) == ["first"]
-    assert not accused(child, parent)
+    go_back(child, backup)
+    arrives(child, parent)
 
 
 def test_what_a_road_has_lost_is_asked_for_once_even_of_an_earlier_life() -> None:
@@ -113,9 +103,7 @@ def test_what_a_road_has_lost_is_asked_for_once_even_of_an_earlier_life() -> Non
     talk(child, parent)
     tell(parent, child, 0, "first")
     parent.exchange.compose("child", 0)  # lost
-    known = child.store.peers["parent"]
-    with child.store.transaction():
-        child.store.peers["parent"] = replace(known, seen=NO_LOG)
+    forget_life(child, "parent")
     child.exchange.rewind("parent")
     talk(child, parent)
     assert names(child) == ["first"]

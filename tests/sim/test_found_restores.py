@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.sim.node import Node
-from tests.sim.pair import accused, dial, names, pair, talk, tell
+from tests.sim.pair import accused, arrives, dial, forget_life, go_back, names, pair, talk, tell
 from tests.sim.world import DAY, MINUTE
 from zhengtong.wire.batch import Batch, encode_batch
 from zhengtong.wire.errors import Refusal, WireError
-from zhengtong.wire.link import NO_LOG, NOT_HEARD
+from zhengtong.wire.link import NOT_HEARD
 from zhengtong.wire.standing import Head, Standing, Witnessed
 
 
@@ -240,16 +238,14 @@ def test_nothing_is_handed_over_to_one_who_has_forgotten_our_life() -> None:
     first life: it is not said in that life before the parent knows of it again."""
     child, parent = pair()
     ours, theirs = child.backup(), parent.backup()
-    child.skew = 5 * MINUTE
-    child.restore(ours, 0)
+    go_back(child, ours, ahead=5 * MINUTE)
     for _ in range(2):
         dial(child, parent, 2)
     parent.restore(theirs, 0)
     child.exchange.accept(parent.exchange.compose("child", 2))
     tell(child, parent, 2, "old")
     on_the_road = child.exchange.compose("parent", 2)
-    child.skew = 0
-    child.restore(ours, 0)
+    go_back(child, ours)
     child.tell("parent", 2, "new", 1)
     for _ in range(4):
         dial(child, parent, 2)
@@ -327,9 +323,7 @@ def test_to_a_neighbour_that_was_restored_nothing_is_given_up_that_it_knows() ->
     parent.restore(parent.backup(), 0)
     talk(child, parent)
     child.restore(child.backup(), 0)
-    with child.store.transaction():
-        row = child.store.peers["parent"]
-        child.store.peers["parent"] = replace(row, seen=NO_LOG)
+    forget_life(child, "parent")
     parent.exchange.accept(child.exchange.compose("parent", 2))
     assert parent.store.lane("child", 2).heard == NOT_HEARD
     epoch, log = parent.store.log()
@@ -354,16 +348,9 @@ def test_a_parent_that_forgot_an_empty_log_can_still_prove_that_it_was() -> None
     forgot that it had cosigned its empty log, and went on naming that life without any proof."""
     child, parent = pair()
     ours, theirs = child.backup(), parent.backup()
-    child.skew = 5 * MINUTE
-    child.restore(ours, 0)
+    go_back(child, ours, ahead=5 * MINUTE)
     talk(child, parent)
     parent.restore(theirs, 0)
     talk(child, parent)
-    child.skew = 0
-    child.restore(ours, 0)
-    child.tell("parent", 2, "first", 1)
-    for _ in range(5):
-        dial(child, parent, 2)
-        child.seal("parent")
-    assert names(parent) == ["first"]
-    assert not accused(child, parent)
+    go_back(child, ours)
+    arrives(child, parent)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, connection
 from django.db.models import F
 
 from tests.federation.neighbour import Poser, neighbour
@@ -68,6 +68,25 @@ def test_an_emergency_does_not_wait_until_the_parent_is_dialled_again(pausing: B
     seal(Lane.EMERGENCY)
     waiting.join(5)
     assert not waiting.is_alive()
+
+
+def test_a_database_that_is_away_ends_neither_the_pause_nor_the_courier(
+    pausing: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the very reason for the pause; psycopg says InterfaceError of a lost connection."""
+
+    def away(*_: object, **__: object) -> None:
+        raise InterfaceError("the connection is closed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LinkLane.objects, "filter", away)
+        waiting = pausing(EXPRESS)
+        ring()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+    ring()
+    waiting.join(5)
+    assert not waiting.is_alive(), "it is back, and what it holds may never have been tried"
 
 
 def test_the_courier_of_the_other_lanes_keeps_waiting(pausing: Begin) -> None:

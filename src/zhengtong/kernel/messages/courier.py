@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
+from django.db import Error as DatabaseFailed
 
 from zhengtong.kernel import leases
 from zhengtong.kernel.bell import Bell, ring
@@ -171,7 +172,7 @@ class Courier(threading.Thread):
     def _emergencies(self) -> int:
         """How many were numbered so far, if it is for us to bring them."""
         if Lane.EMERGENCY in self.lanes:
-            with suppress(DatabaseError):  # it may be the very reason for the pause
+            with suppress(DatabaseFailed):  # it may be the very reason for the pause
                 lanes = LinkLane.objects.filter(neighbour__name=self.parent, lane=Lane.EMERGENCY)
                 return lanes.values_list("sealed", flat=True).first() or 0
         return 0
